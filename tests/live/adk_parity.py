@@ -1,4 +1,4 @@
-"""Sends the same requests to two ADK servers, and makes their answers comparable."""
+"""Sends the same requests to two ADK servers, and makes their responses comparable."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Turn:
     """One run in the scenario's session.
 
     Attributes:
-        message: What the user says, or the parts of the message; None sends none.
-        answers: Responses to calls that wait, by the place of the call among all that waited so far.
-        app: The app.
-        streaming: Whether fragments are wanted.
+        message: Text of the user, or the parts of the message; None sends no message.
+        answers: Responses to waiting calls, by the position of the call among all waiting calls so far.
+        app: Name of the app.
+        streaming: Whether to request fragments.
         route: `/run_sse` or `/run`.
-        more: Further fields of the body.
+        more: Additional fields of the body.
     """
 
     message: str | Sequence[Any] | None = None
@@ -39,7 +39,7 @@ class Turn:
 
 
 class AdkSide(Side):
-    """A server, seen by a new user with a session `s` in each app."""
+    """A server with a new user, who has a session `s` in each app."""
 
     ids = re.compile(r"(?:adk-|[ep]-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     times = frozenset({"timestamp", "lastUpdateTime"})
@@ -50,7 +50,7 @@ class AdkSide(Side):
         self._base_url = base_url
         self._waiting: list[tuple[str, str]] = []
 
-    def prepare(self, name: str) -> None:  # noqa: ARG002  (each user has sessions of its own)
+    def prepare(self, name: str) -> None:  # noqa: ARG002  (each user has new sessions)
         """Create the sessions."""
         for app in ("assistant", "crew", "quiet"):
             self._send(Ask("POST", f"/apps/{app}/users/{self.user}/sessions", {"sessionId": "s"}))
@@ -84,12 +84,12 @@ class AdkSide(Side):
         elif kind is not None and kind.startswith("text/event-stream"):
             frames = [line.removeprefix("data: ") for line in response.text.split("\n\n") if line.strip()]
             body = [json.loads(frame) for frame in frames]
-            self._note_waiting(body)
+            self._add_waiting(body)
         else:
             body = response.text
         return {"status": response.status_code, "type": (kind or "").partition(";")[0], "body": self.named(body)}
 
-    def _note_waiting(self, frames: Sequence[Any]) -> None:
+    def _add_waiting(self, frames: Sequence[Any]) -> None:
         for frame in frames:
             for part in (frame.get("content") or {}).get("parts", []):
                 call = part.get("functionCall", {})
@@ -97,13 +97,13 @@ class AdkSide(Side):
                     self._waiting.append((call["id"], call["name"]))
 
     def named(self, value: Any, key: str = "") -> Any:
-        """A JSON value, without what other scenarios change, and without the order of what is random."""
+        """Return a JSON value without state of other scenarios, and without the order of random ids."""
         if key == "longRunningToolIds":
-            return len(value)  # sorted by ids, which are random
-        if key == "state":  # that of the app is shared with other scenarios
+            return len(value)  # sorted by random ids
+        if key == "state":  # the state of the app is shared with other scenarios
             value = {name: each for name, each in value.items() if not name.startswith("app:")}
         return super().named(value, key)
 
     def text(self, text: str) -> str:
-        """The text without users and paths of the server, and with one name for the tools."""
+        """Return a text without users and server paths, and with one name for the tools."""
         return _TOOLS.sub("lookup", super().text(_SERVER_PATH.sub("'<agents>/", text.replace(self.user, "<user>"))))

@@ -1,4 +1,4 @@
-"""Requests that the ADK emulator and the real server must answer alike."""
+"""Requests to which the ADK emulator and the real server must respond alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DENY: Final = {"confirmed": False}
 
 
 def _run(**fields: Any) -> Ask:
-    """A run with these fields and no others."""
+    """Return a run with exactly these fields."""
     return Ask("POST", "/run_sse", fields)
 
 

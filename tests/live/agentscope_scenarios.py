@@ -1,4 +1,4 @@
-"""The requests that the AgentScope service and its emulator must answer alike."""
+"""Requests to which the AgentScope service and its emulator must respond alike."""
 
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ def _delete(path: str, **parts: Any) -> Ask:
 
 
 def _session_patches() -> tuple[Scenario, ...]:
-    """Every row of the table of what PATCH does; each is followed by a look at what was stored."""
+    """Return requests for every effect of PATCH, each followed by a read of the stored session."""
     rows: dict[str, tuple[Any, ...]] = {
         "nothing": ({},),
         "name": ({"name": "x"},),

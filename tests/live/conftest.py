@@ -1,4 +1,4 @@
-"""Tests against real services: collected only when the command line names the service."""
+"""Tests with real services. They are collected only if an option names the service."""
 
 import uuid
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ JUDGED_BY = {
     "langgraph": "langgraph",
     "anthropic": "open_managed_agents",
 }
-"""By the beginning of a file's name, the service that it needs."""
+"""The option of the service that a test file needs, by the beginning of its name."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the judges whose service is not available."""
+    """Ignore the test files whose service is not available."""
     for judged, service in JUDGED_BY.items():
         if collection_path.name.startswith(f"test_{judged}"):
             return None if config.getoption(f"{service}_python") else True
@@ -43,7 +43,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def agentscope_service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AgentScopeService]:
-    # Not resolved: in a virtual environment the link is what finds the packages.
+    # The link is not resolved: the interpreter of a virtual environment finds its packages by it.
     python = Path(request.config.getoption("agentscope_python")).absolute()
     with (
         serve_models() as models_url,
@@ -56,7 +56,7 @@ def agentscope_service(
 def legacy_agentscope_service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AgentScopeService]:
-    """The first published service, 2.0.0, with a Redis of its own."""
+    """Run the first published service, 2.0.0, with its own Redis server."""
     python = Path(request.config.getoption("agentscope_legacy_python")).absolute()
     workdir = tmp_path_factory.mktemp("agentscope-legacy")
     with (
@@ -71,7 +71,7 @@ def legacy_agentscope_service(
 def restartable_service(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[tuple[AgentScopeService, ServerProcess]]:
-    """A service that the test may kill and start again."""
+    """Run a service that a test may kill and start again."""
     python = Path(request.config.getoption("agentscope_python")).absolute()
     with serve_models() as models_url, serve_restartable_agentscope(python, tmp_path, models_url) as restartable:
         yield restartable
@@ -79,52 +79,52 @@ def restartable_service(
 
 @pytest.fixture(scope="session")
 def adk_python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter that has the ADK API server."""
+    """Return the interpreter with the ADK API server."""
     return Path(request.config.getoption("adk_python")).absolute()
 
 
 @pytest.fixture(scope="session")
 def adk_server(adk_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that keeps its sessions in SQLite."""
+    """Run a server that stores its sessions in SQLite."""
     with serve_adk(adk_python, tmp_path_factory.mktemp("adk")) as server:
         yield server
 
 
 @pytest.fixture
 def adk_user() -> str:
-    """A new user of the ADK server."""
+    """Return a new user of the ADK server."""
     return f"user-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def adk_client(adk_server: ServerProcess, adk_user: str) -> Iterator[Client]:
-    """A client for the user."""
+    """Return a client for the user."""
     with open_client(adk_server.base_url, adk_user) as client:
         yield client
 
 
 @pytest.fixture
 def adk_session(adk_client: Client) -> Session:
-    """A new session of the user."""
+    """Return a new session of the user."""
     return adk_client.sessions.create()
 
 
 @pytest.fixture(scope="session")
 def langgraph_python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter that has LangGraph's Agent Server."""
+    """Return the interpreter with LangGraph's Agent Server."""
     return Path(request.config.getoption("langgraph_python")).absolute()
 
 
 @pytest.fixture(scope="session")
 def langgraph_server(langgraph_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with the graphs that follow the script."""
+    """Run a server with graphs that follow the script."""
     with serve_langgraph(langgraph_python, tmp_path_factory.mktemp("langgraph")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def open_managed_agents_python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter that has open-managed-agents."""
+    """Return the interpreter with open-managed-agents."""
     return Path(request.config.getoption("open_managed_agents_python")).absolute()
 
 
@@ -132,6 +132,6 @@ def open_managed_agents_python(request: pytest.FixtureRequest) -> Path:
 def open_managed_agents(
     open_managed_agents_python: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """An independent server of the wire of Anthropic's Managed Agents."""
+    """Run an independent server for the API of Anthropic's Managed Agents."""
     with serve_open_managed_agents(open_managed_agents_python, tmp_path_factory.mktemp("oma")) as server:
         yield server

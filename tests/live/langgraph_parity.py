@@ -1,4 +1,4 @@
-"""Sends the same requests to two LangGraph servers, and makes their answers comparable."""
+"""Sends the same requests to two LangGraph servers, and makes their responses comparable."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from live.scenarios import Ask, Scenario, Side
 from polysession._core.sse import SseDecoder
 
 _LOG_ID: Final = re.compile(r"\b\d{13}-\d+(?:\.\d+)?\b")
-"""Several events of one millisecond share an id, or not."""
+"""Ids of log entries. Entries of one millisecond may share an id."""
 _OPAQUE: Final = frozenset({"kwargs", "config", "path", "response_metadata", "parents", "langsmith_session_name"})
-"""Keys whose values are compared by their type alone."""
+"""Keys whose values are compared only by their type."""
 _OF_CHECKPOINTS: Final = frozenset(
     {
         *("user_id", "run_attempt", "langgraph_version", "langgraph_api_version", "langgraph_plan", "langgraph_host"),
         *("langgraph_api_url", "thread_id", "run_id", "step", "langgraph_auth_user_id", "langgraph_request_id"),
     }
 )
-"""Keys of metadata that are not compared: they name the server, and its steps."""
+"""Keys of metadata that are not compared, because they depend on the server and its steps."""
 _THIRD_GRAPH: Final = re.compile(", '?nested'?")
 _LIMIT_S: Final = 30.0
-_GOING: Final = frozenset({"pending", "running"})
+_ACTIVE: Final = frozenset({"pending", "running"})
 
 
 @dataclass(frozen=True, slots=True)
 class Settled(Ask):
-    """A request, once no run of the thread is going."""
+    """A request that is sent when no run of the thread is active."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start(Ask):
-    """A command after which the newest run says something. It is `{run}` from now on."""
+    """A command that starts a run, and a wait until the run has an event. `{run}` then stands for this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Turn:
     """One run in the scenario's thread, and its frames.
 
     Attributes:
-        message: What the user says.
-        responses: Responses to interrupts that wait, by their place; given in place of a message.
+        message: Text of the user.
+        responses: Responses to pending interrupts, by their position, instead of a message.
         cancel_at: Event of a `messages` frame at which the run is cancelled.
-        assistant: The assistant.
-        more: Further parameters of the command.
+        assistant: Id of the assistant.
+        more: Additional parameters of the command.
     """
 
     message: str = ""
@@ -61,12 +61,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The events of the scenario's thread on `stream/events`, once no run is going.
+    """The events of the scenario's thread on `stream/events`, read when no run is active.
 
     Attributes:
-        count: How many there are.
-        channels: What is asked for.
-        more: Further fields of the body.
+        count: Number of events.
+        channels: Requested channels.
+        more: Additional fields of the body.
     """
 
     count: int
@@ -75,7 +75,7 @@ class Events:
 
 
 class LanggraphSide(Side):
-    """A server, seen from a new thread: `{thread}`. `{agent}` is an assistant, `{run}` the newest run."""
+    """A server with a new thread, `{thread}`. `{agent}` is an assistant, and `{run}` the newest run."""
 
     ids = re.compile(r"(?:lc_run--)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|call_[0-9a-f]{8}|\b[0-9a-f]{32}\b")
     times = frozenset({"timestamp", "created_at", "updated_at", "state_updated_at", *_OPAQUE})
@@ -86,7 +86,7 @@ class LanggraphSide(Side):
         self._last_id = "-"
 
     def play(self, scenario: Scenario) -> list[Any]:
-        """The comparable parts of what each step brought."""
+        """Return the comparable parts of each step's result."""
         with self._http:
             return super().play(scenario)
 
@@ -118,8 +118,8 @@ class LanggraphSide(Side):
     def _settle(self) -> None:
         deadline_s = time.monotonic() + _LIMIT_S
         path = self.fill("/threads/{thread}/runs")
-        while any(run["status"] in _GOING for run in self._http.get(path).json()):
-            assert time.monotonic() < deadline_s, "a run does not end"
+        while any(run["status"] in _ACTIVE for run in self._http.get(path).json()):
+            assert time.monotonic() < deadline_s, "a run did not end"
             time.sleep(0.02)
 
     def _wait_for_start(self) -> None:
@@ -132,10 +132,10 @@ class LanggraphSide(Side):
                     is_ours = is_ours or json.loads(frame.data).get("run_id") == run_id
                     if is_ours and frame.event != "metadata":
                         return
-                assert not decoder.has_comments, "the run says nothing"
+                assert not decoder.has_comments, "the run had no event"
 
     def _run(self, turn: Turn) -> list[Any]:
-        """The frames of a run, without the time between them."""
+        """Return the frames of a run, without their times."""
         thread = f"/threads/{self.filled['{thread}']}"
         method = "run.start"
         params: dict[str, Any] = {
@@ -171,16 +171,16 @@ class LanggraphSide(Side):
             for chunk in response.iter_bytes():
                 frames = [(frame, self.named(json.loads(frame.data))) for frame in decoder.feed(chunk)]
                 shown += [{"event": frame.event, "id": frame.id, "data": data} for frame, data in frames]
-                if len(shown) >= step.count or decoder.has_comments:  # a heartbeat: that was all
+                if len(shown) >= step.count or decoder.has_comments:  # a heartbeat: there are no further events
                     break
         return shown
 
     def named(self, value: Any, key: str = "") -> Any:
-        """A JSON value without the keys of metadata that name the server."""
+        """Return a JSON value without the keys of metadata that depend on the server."""
         if key == "metadata" and isinstance(value, dict):
             value = {name: each for name, each in value.items() if name not in _OF_CHECKPOINTS}
         return super().named(value, key)
 
     def text(self, text: str) -> str:
-        """The text without ids of the log, and without the third graph of the real server."""
+        """Return a text without log ids, and without the third graph of the real server."""
         return _THIRD_GRAPH.sub("", _LOG_ID.sub("<log id>", super().text(text)))

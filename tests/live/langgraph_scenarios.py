@@ -1,4 +1,4 @@
-"""Requests that LangGraph's server and the emulator answer alike."""
+"""Requests to which LangGraph's server and the emulator must respond alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOOK: Final = (
     Ask("GET", "/threads/{thread}/runs"),
     Ask("GET", "/threads/{thread}/runs/{run}"),
 )
-"""Requests that read everything that is stored after a run."""
+"""Requests that read everything that a run has stored."""
 APPROVE: Final = {"type": "approve"}
 
 

@@ -1,4 +1,4 @@
-"""Sends the same raw requests to two services and makes their answers comparable."""
+"""Sends the same raw requests to two services, and makes their responses comparable."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _UNTIL_LIMIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. In `path`, `body` and `user`, `<agent>` and the like stand for the ids of the side that is asked.
+    """One request. Names such as `<agent>` in `path`, `body` and `user` are replaced by the ids of each side.
 
     Attributes:
-        body: Sent as JSON unless it is bytes, which are sent as they are; None sends no body.
+        body: Body to send as JSON, or bytes to send unchanged; None sends no body.
         content_type: Content type of the body; None sends none.
-        user: Value of `x-user-id`; None leaves the header out.
-        until: Ask again until the answer has this `status`.
+        user: Value of `x-user-id`; None omits the header.
+        until: Repeat the request until the response has this `status`.
     """
 
     method: str
@@ -44,10 +44,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Requests sent one after another, by a new user with a credential, an agent and a session.
+    """Requests in sequence, by a new user with a credential, an agent and a session.
 
     Attributes:
-        running: Whether a turn runs in the session meanwhile.
+        running: Whether a turn runs in the session at the same time.
     """
 
     name: str
@@ -57,14 +57,14 @@ class Scenario:
 
 @dataclass(slots=True)
 class Side:
-    """One of the two services, seen by one user.
+    """One of the two services, used by one user.
 
     Attributes:
-        http: Sends the requests; it must keep no connection, because the service drops it after a 500.
+        http: HTTP client. It must not keep connections, because the service closes them after a 500.
         ids: Ids by the names that scenarios use, such as `<agent>`.
-        opaque: Keys whose values are compared by JSON type alone.
-        names: What the answers' ids are called, by id.
-        updates: When each record that was seen had been updated, by its id.
+        opaque: Keys whose values are compared only by JSON type.
+        names: Names of the ids in responses, by id.
+        updates: Time of the last update of each record, by id.
     """
 
     base_url: str
@@ -78,7 +78,7 @@ class Side:
         self.names = {value: name for name, value in self.ids.items()}
 
     def create(self, name: str, path: str, body: Any) -> None:
-        """Make a resource, and let its id be known under that name."""
+        """Create a resource, and store its id under a name."""
         answer = self.send(Ask("POST", path, body))
         answer.raise_for_status()
         (self.ids[name],) = answer.json().values()
@@ -90,7 +90,7 @@ class Side:
 
     @contextlib.contextmanager
     def open(self, http: httpx.Client, ask: Ask) -> Iterator[httpx.Response]:
-        """Send one request with another client, and leave its answer open for reading."""
+        """Send one request with another client, and leave its response open for reading."""
         response = http.send(self._request(http, ask), stream=True)
         try:
             yield response
@@ -107,7 +107,7 @@ class Side:
         return http.build_request(ask.method, self.base_url + self._fill(ask.path), content=body, headers=headers)
 
     def answer(self, ask: Ask) -> dict[str, Any]:
-        """The comparable parts of the answer to a request."""
+        """Return the comparable parts of the response to a request."""
         response = self.send(ask)
         deadline_s = time.monotonic() + _UNTIL_LIMIT_S
         while ask.until and response.json()["status"] != ask.until and time.monotonic() < deadline_s:
@@ -126,7 +126,7 @@ class Side:
         return template
 
     def _name(self, value: Any) -> Any:
-        """The value without what is chance: ids by order of appearance, times by their kind."""
+        """Return the value without random parts: ids become numbers by first appearance, times become their kind."""
         if isinstance(value, dict):
             if {"id", "updated_at"} <= value.keys():
                 value = value | {"updated_at": self._update_time(value["id"], value["updated_at"])}
@@ -155,7 +155,7 @@ def _type(value: Any) -> str:
 
 
 def difference(asks: Iterable[Ask], real: Side, emulated: Side) -> str:
-    """Ask both sides; a readable account of how their answers differ, empty if they do not."""
+    """Send a request to both sides. Returns a readable difference of their responses, empty if they are equal."""
     found = []
     for ask in asks:
         first, second = (

@@ -1,4 +1,4 @@
-"""Scenarios that an emulator and its real server answer alike, and names for what differs between the two."""
+"""Scenarios with the same responses from an emulator and its real server, after random values are replaced by names."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. Names in braces in the path and the body stand for ids of the side that is asked.
+    """One request. Names in braces in the path and the body are replaced by the ids of each side.
 
     Attributes:
         method: HTTP method.
         path: Path and query.
-        body: Sent as JSON, unless it is bytes; None sends none.
+        body: Body to send as JSON, or bytes to send unchanged; None sends no body.
         headers: Headers besides the content type of JSON.
     """
 
@@ -28,13 +28,13 @@ class Ask:
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Its headers. Each request has a connection of its own, because a server may reset one after an error."""
+        """Headers of the request. Each request uses a new connection, because a server may reset it after an error."""
         return {"content-type": "application/json", "connection": "close", **self.headers}
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Steps, one after another: requests, and what else the sides of a backend can perform."""
+    """Steps in sequence: requests, and other steps that the sides of a backend can perform."""
 
     name: str
     steps: tuple[Any, ...]
@@ -44,9 +44,9 @@ class Side(ABC):
     """One of the two servers.
 
     Attributes:
-        ids: Ids and whatever else is random in texts: each becomes a name, in the order of appearance.
-        times: Keys of JSON whose values are compared by their type alone.
-        filled: What names in braces stand for.
+        ids: Pattern of ids and other random texts. Each match becomes a name, in order of first appearance.
+        times: Keys of JSON whose values are compared only by their type.
+        filled: Values for the names in braces.
     """
 
     ids: ClassVar[re.Pattern[str]]
@@ -57,30 +57,30 @@ class Side(ABC):
         self._names: dict[str, str] = {}
 
     def play(self, scenario: Scenario) -> list[Any]:
-        """The comparable parts of what each step brought."""
+        """Return the comparable parts of each step's result."""
         self.prepare(scenario.name)
         return [self.perform(step) for step in scenario.steps]
 
     @abstractmethod
     def prepare(self, name: str) -> None:
-        """Create what the scenario needs."""
+        """Create the resources that the scenario needs."""
 
     @abstractmethod
     def perform(self, step: Any) -> Any:
-        """The comparable parts of what a step brings."""
+        """Return the comparable parts of a step's result."""
 
     def content(self, body: Any) -> bytes | None:
-        """The body of a request."""
+        """Return the body of a request."""
         return body if isinstance(body, bytes | None) else self.fill(json.dumps(body)).encode()
 
     def fill(self, text: str) -> str:
-        """The text with ids in the place of names in braces."""
+        """Return a text with ids in place of the names in braces."""
         for name, value in self.filled.items():
             text = text.replace(name, value)
         return text
 
     def named(self, value: Any, key: str = "") -> Any:
-        """A JSON value with names in the place of what differs between two servers."""
+        """Return a JSON value with names in place of random parts."""
         if key in self.times:
             return type(value).__name__
         if isinstance(value, dict):
@@ -91,11 +91,11 @@ class Side(ABC):
         return self.text(value) if isinstance(value, str) else value
 
     def text(self, text: str) -> str:
-        """The text with names in the place of ids."""
+        """Return a text with names in place of ids."""
         return self.ids.sub(lambda match: self._names.setdefault(match[0], f"<id {len(self._names)}>"), text)
 
 
 def check_alike(scenario: Scenario, real: Side, emulated: Side) -> None:
-    """Both sides bring the same at each step."""
+    """Check that both sides have the same result for each step."""
     for step, expected, found in zip(scenario.steps, real.play(scenario), emulated.play(scenario), strict=True):
         assert found == expected, step

@@ -1,4 +1,4 @@
-"""The real services that `nox -s record` records from: one line of `SOURCES` for each."""
+"""The real services that `nox -s record` can record, one in each line of `SOURCES`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tools.recordings.scrubbing import Scrubber
 
 _AGENTSCOPE: Final = "AgentScope agent service (PyPI: agentscope)"
 ENGINE_KEY: Final = "canary-key-of-the-engine"
-"""Opens nothing but an engine on this machine, for as long as it is recorded from."""
+"""API key of a local engine during a recording. It is not a secret."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Source:
     """A running service.
 
     Attributes:
-        name: What follows `nox -s record --`: the backend's name, or that and `-legacy` for its older generation.
-        base_url: Where clients connect.
-        service: What it is called, for the header of what is recorded.
-        version: Of the service.
-        secrets: Texts that must not be stored, such as the token that it is used with.
-        replace: Texts to replace by others, such as its directory by a neutral one.
-        handle: What tests need to prepare what they record.
+        name: Argument of `nox -s record --`: the backend's name, with `-legacy` for its older generation.
+        base_url: URL of the service.
+        service: Name of the service in the header of recordings.
+        version: Version of the service.
+        secrets: Texts that must not be stored, such as its token.
+        replace: Texts with their replacements, such as its directory with a neutral one.
+        handle: Object with which tests prepare a recording.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Source:
         return self.name.partition("-")[0]
 
     def provenance(self) -> Provenance:
-        """The header of what is recorded from it today."""
+        """Return the header of a recording of today."""
         return Provenance.of_recording(self.name, self.service, self.version)
 
     def scrubber(self) -> Scrubber:
-        """Takes out what must not be stored."""
+        """Return the redaction for this source."""
         return Scrubber(self.backend, secrets=self.secrets, replace=self.replace)
 
 
 @contextlib.contextmanager
 def adk(config: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """ADK's API server, in the interpreter that `--adk-python` names, with a model that follows a script."""
+    """Run ADK's API server with the interpreter of `--adk-python` and a model that follows a script."""
     with serve_adk(Path(config.getoption("adk_python")).absolute(), workdir) as server:
         version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
         folders = {str(HERE / "agents"): "/srv/agents", str(workdir): "/srv/adk"}
@@ -77,8 +77,8 @@ def adk(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def agentscope(config: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """AgentScope's service, in the interpreter that `--agentscope-python` names."""
-    # Not resolved: in a virtual environment the link is what finds the packages.
+    """Run AgentScope's service with the interpreter of `--agentscope-python`."""
+    # The link is not resolved: the interpreter of a virtual environment finds its packages by it.
     python = Path(config.getoption("agentscope_python")).absolute()
     with serve_models() as models_url, serve_agentscope(python, workdir, models_url) as service:
         health = httpx.get(f"{service.base_url}/health", headers={"x-user-id": "probe"}, trust_env=False).json()
@@ -94,7 +94,7 @@ def agentscope(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def agentscope_legacy(config: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """AgentScope's first published service, in the interpreter that `--agentscope-python` names, with a Redis."""
+    """Run AgentScope's first published service with the interpreter of `--agentscope-python`, and a Redis server."""
     python = Path(config.getoption("agentscope_python")).absolute()
     with (
         serve_models() as models_url,
@@ -114,7 +114,7 @@ def agentscope_legacy(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """Everruns' engine, built by the cargo of this machine; its handle is where a second one asks for `ENGINE_KEY`."""
+    """Build and run Everruns' engine. The handle is the URL of a second engine, which requires `ENGINE_KEY`."""
     engine = build_engine()
     with (
         serve_everruns(engine, workdir / "open") as base_url,
@@ -133,7 +133,7 @@ def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def langgraph(config: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """LangGraph's Agent Server, in the interpreter that `--langgraph-python` names, with scripted graphs."""
+    """Run LangGraph's Agent Server with the interpreter of `--langgraph-python` and scripted graphs."""
     with serve_langgraph(Path(config.getoption("langgraph_python")).absolute(), workdir) as server:
         version = httpx.get(f"{server.base_url}/info", trust_env=False).json()["version"]
         folders = {str(workdir): "/srv/langgraph", server.base_url: "http://langgraph.test"}
@@ -143,14 +143,14 @@ def langgraph(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def qoder(_: pytest.Config, __: Path) -> Iterator[Source]:
-    """Qoder itself, with the token in `QODER_ACCESS_TOKEN`; `QODER_MANAGED_BASE_URL` names another site.
+    """Use the real Qoder with the token in `QODER_ACCESS_TOKEN`, at `QODER_MANAGED_BASE_URL` if that is set.
 
     Raises:
         pytest.UsageError: There is no token.
     """
     token = os.environ.get("QODER_ACCESS_TOKEN")
     if not token:
-        raise pytest.UsageError("recording Qoder needs a token in QODER_ACCESS_TOKEN, and costs it a few credits")
+        raise pytest.UsageError("recording Qoder needs a token in QODER_ACCESS_TOKEN; it costs a few credits")
     base_url = os.environ.get("QODER_MANAGED_BASE_URL", "https://api.qoder.com/api/v1/cloud").rstrip("/")
     environment = first_environment(base_url, token)
     today = datetime.now(UTC).date().isoformat()

@@ -1,4 +1,4 @@
-"""Holds the same conversation with two services, and makes their events comparable."""
+"""Runs the same conversation on two services, and makes their events comparable."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _LIMIT_S = 20.0
 _QUIET_S = 0.25
 
 _OPAQUE = {
-    "hint": "each has words of its own for the time of day",
+    "hint": "each describes the time of day in its own format",
     "tool_call_name": "the service uses its own tools, which the emulated agent does not have",
     "input": "as tool_call_name",
     "output": "as tool_call_name",
     "tool_name": "as tool_call_name",
     "rule_content": "as tool_call_name",
     "allow_rules": "as tool_call_name",
-    "working_directories": "they name places on the host",
+    "working_directories": "they contain paths of the host",
 }
-"""Keys whose values are compared by JSON type alone, and why."""
+"""Keys whose values are compared only by JSON type, with the reason."""
 
-Note = dict[str, Any]
+Record = dict[str, Any]
 
 
 class Listener:
-    """Reads a session's stream in a thread of its own."""
+    """Reads a session's stream in another thread."""
 
     def __init__(self, side: Side, session: str, after: str | None) -> None:
         self.events: list[dict[str, Any]] = []
@@ -64,17 +64,17 @@ class Listener:
 
 
 @dataclass(slots=True)
-class Teller:
-    """One side of a story.
+class Conversation:
+    """One side of a conversation.
 
     Attributes:
-        session: Name of the session that the story happens in.
-        notes: What there is to compare, in order.
+        session: Name of the current session.
+        notes: Records to compare, in order.
     """
 
     side: Side
     session: str = "<session>"
-    notes: list[Note] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     _listener: Listener | None = None
     _names: dict[str, str] = field(default_factory=dict)
     _heard: int = 0
@@ -85,35 +85,37 @@ class Teller:
         self.side.create(self.session, "/sessions/", {"agent_id": "<agent>"} | fields)
 
     def listen(self, after: str | None = None) -> None:
-        """Follow the session's stream from now on, or from a cursor on."""
+        """Follow the session's stream: new events only, or those after a cursor."""
         self._listener = Listener(self.side, self.session, after)
         self._heard = 0
 
-    def say(self, text: str, **parts: Any) -> None:
+    def send_message(self, text: str, **parts: Any) -> None:
         """Send a message."""
-        self.give({"name": "user", "role": "user", "content": [{"type": "text", "text": text}]} | parts)
+        self.send_input({"name": "user", "role": "user", "content": [{"type": "text", "text": text}]} | parts)
 
-    def give(self, wanted: Any, *, agent: str = "<agent>", user: str = "<user>", session: str | None = None) -> None:
+    def send_input(
+        self, turn_input: Any, *, agent: str = "<agent>", user: str = "<user>", session: str | None = None
+    ) -> None:
         """Send any input."""
-        body = {"agent_id": agent, "session_id": session or self.session, "input": wanted}
+        body = {"agent_id": agent, "session_id": session or self.session, "input": turn_input}
         self.do("POST", "/chat/", body, user=user)
 
     def do(self, method: str, path: str, body: Any = None, *, user: str = "<user>") -> None:
-        """Send any request, and note the answer."""
+        """Send any request, and record the response."""
         answer = self.side.send(Ask(method, path.replace("<session>", self.session), body, user=user))
-        self._note("answered", [answer.status_code, answer.json() if answer.content else None])
+        self._record("answered", [answer.status_code, answer.json() if answer.content else None])
 
     def interrupt(self) -> None:
         """Interrupt the session."""
         self.do("POST", "/sessions/<session>/interrupt?agent_id=<agent>")
 
-    def answer(self, confirmed: bool, **parts: Any) -> None:  # noqa: FBT001  (the story reads so)
-        """Approve or deny the tool call that asks."""
+    def answer(self, confirmed: bool, **parts: Any) -> None:  # noqa: FBT001  (readable in a conversation)
+        """Approve or deny the tool call that needs an approval."""
         call = self.required() | parts.pop("call", {})
         self._answer("USER_CONFIRM_RESULT", confirm_results=[{"confirmed": confirmed, "tool_call": call} | parts])
 
-    def bring(self, *results: dict[str, Any]) -> None:
-        """Give the results of tools that the caller runs, in the order in which they were asked for."""
+    def send_results(self, *results: dict[str, Any]) -> None:
+        """Send the results of tools that the caller runs, in the order of the requests."""
         calls = [event["tool_calls"][0] for event in self._events() if event["type"] == "REQUIRE_EXTERNAL_EXECUTION"]
         named = [
             {"type": "tool_result", "id": c["id"], "name": c["name"]} | r for c, r in zip(calls, results, strict=False)
@@ -121,46 +123,46 @@ class Teller:
         self._answer("EXTERNAL_EXECUTION_RESULT", execution_results=[each for each in named if "output" in each])
 
     def _answer(self, kind: str, **results: Any) -> None:
-        self.give({"type": kind, "reply_id": "r"} | results)
+        self.send_input({"type": kind, "reply_id": "r"} | results)
 
     def required(self) -> dict[str, Any]:
-        """The tool call that was asked about last."""
+        """The tool call of the last request."""
         asked = [event for event in self._events() if event["type"].startswith("REQUIRE_")]
         return dict(asked[-1]["tool_calls"][0])
 
     def cursor(self) -> str | None:
-        """The cursor that the messages give now."""
+        """The current cursor of the messages."""
         cursor = self._get("messages")["event_cursor"]
         return None if cursor is None else str(cursor)
 
     def wait(self, kind: str, count: int = 1) -> None:
-        """Wait until so many events of a kind came since the last note."""
+        """Wait until a number of events of a type were received since the last record."""
         assert self._listener is not None
         before = sum(event["type"] == kind for event in self._listener.events[: self._heard])
         self._until(lambda: self._events_of(kind) >= before + count, f"{count} {kind}")
 
     def raise_for_outcome(self, *kinds: str) -> None:
-        """Wait for events of these kinds, for the turn's end and for silence; note what came, and what is stored."""
+        """Wait for events of these types, the end of the turn, and silence. Record the events and the messages."""
         for kind in kinds:
             self.wait(kind)
         self._until(lambda: self._get("status").get("status") != "running", "the end of the turn")
-        self.hear()
-        self._note("status", self._get("status"))
-        self._note("messages", self._get("messages"))
+        self.record_events()
+        self._record("status", self._get("status"))
+        self._record("messages", self._get("messages"))
         stored = self.side.send(Ask("PATCH", f"/sessions/{self.session}?agent_id=<agent>", {})).json()
-        self._note("state", stored["state"])
-        self._note("config", stored["config"])
+        self._record("state", stored["state"])
+        self._record("config", stored["config"])
 
-    def hear(self) -> None:
-        """Wait for silence, and note what came."""
+    def record_events(self) -> None:
+        """Wait for silence, and record the received events."""
         heard = -1
         while heard != len(self._events()):
             heard = len(self._events())
             time.sleep(_QUIET_S)
         events, self._heard = self._events()[self._heard :], len(self._events())
-        self._note("events", _joined(events))
+        self._record("events", _joined(events))
         assert self._listener is not None
-        self._note("stream ended", self._listener.ended.is_set())
+        self._record("stream ended", self._listener.ended.is_set())
 
     def _events(self) -> list[dict[str, Any]]:
         return list(self._listener.events) if self._listener else []
@@ -177,11 +179,11 @@ class Teller:
     def _get(self, part: str) -> Any:
         return self.side.send(Ask("GET", f"/sessions/{self.session}/{part}?agent_id=<agent>")).json()
 
-    def _note(self, what: str, value: Any) -> None:
-        self.notes.append({what: self._plain(value)})
+    def _record(self, what: str, value: Any) -> None:
+        self.records.append({what: self._plain(value)})
 
     def _plain(self, value: Any) -> Any:
-        """The value without what is chance: ids by order of appearance, times and cursors by their kind."""
+        """Return the value without random parts: ids become numbers, times and cursors become their kind."""
         if isinstance(value, dict):
             opaque = _OPAQUE.keys() | _opaque_in(value)
             return {key: _type(item) if key in opaque else self._plain(item) for key, item in sorted(value.items())}
@@ -201,7 +203,7 @@ class Teller:
 
 
 def _joined(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events, with deltas that follow each other in one: how a text is cut is the model's matter."""
+    """Return the events with consecutive deltas joined, because the model decides about their length."""
     joined: list[dict[str, Any]] = []
     for event in events:
         last = joined[-1] if joined else {}
@@ -218,7 +220,7 @@ def _same_block(event: dict[str, Any], last: dict[str, Any]) -> bool:
 
 
 def _opaque_in(value: dict[str, Any]) -> set[str]:
-    """Keys that are opaque in some objects only: what tools are called, get and give."""
+    """Return the keys that are opaque in some objects only: names, arguments and results of tools."""
     kind = str(value.get("type"))
     if kind in {"tool_call", "tool_result"}:
         return {"name"}

@@ -1,4 +1,4 @@
-"""Turns that are left, cut, disturbed, silent or many at once, on the real ADK API server."""
+"""Turns on the real ADK API server that are left, cut, disturbed, silent, or run at the same time."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ SILENCE_S: Final = 90
 
 @pytest.fixture(scope="module", autouse=True)
 def silent_turns(adk_server: ServerProcess) -> Iterator[list[Future[TurnResult]]]:
-    """A turn of each client that says nothing for long. They start with the first test here, and run beside all.
+    """Run a turn of each client with a long silence. They start with the first test of this file and run beside all.
 
-    The silence is longer than the client's timeout, and than what is taken for a dead stream elsewhere.
+    The silence is longer than the client's timeout, and than the limit for streams of other backends.
     """
     settings: dict[str, Any] = {"base_url": adk_server.base_url, "app": "assistant", "user_id": "silent", "timeout": 5}
     options: dict[str, Any] = {"content": f"/wait {SILENCE_S}", "deadline_s": SILENCE_S + LIMIT_S}
@@ -72,7 +72,9 @@ def test_leaving_a_turn_aborts_it(adk_client: Client, adk_session: Session, text
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_leaving_while_a_tool_blocks_is_noticed_when_it_returns(adk_client: Client, adk_session: Session) -> None:
+def test_leaving_during_a_blocking_tool_is_noticed_when_the_tool_returns(
+    adk_client: Client, adk_session: Session
+) -> None:
     with adk_client.sessions.run(adk_session, "/block 1", deadline_s=LIMIT_S) as turn:
         next(event for event in turn if event.type == "tool_call.completed")
     eventually(lambda: adk_client.sessions.get(adk_session).status is SessionStatus.IDLE)
@@ -80,7 +82,7 @@ def test_leaving_while_a_tool_blocks_is_noticed_when_it_returns(adk_client: Clie
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_leaving_after_the_last_event_leaves_a_whole_answer(adk_client: Client, adk_session: Session) -> None:
+def test_leaving_after_the_last_event_keeps_the_whole_answer(adk_client: Client, adk_session: Session) -> None:
     with adk_client.sessions.run(adk_session, "hello", deadline_s=LIMIT_S) as turn:
         next(event for event in turn if event.type == "usage")
     eventually(lambda: adk_client.sessions.get(adk_session).status is SessionStatus.IDLE)
@@ -96,7 +98,7 @@ def test_a_deadline_aborts_the_turn(adk_client: Client, adk_session: Session) ->
 
 
 def body_of(adk_server: ServerProcess, adk_user: str, text: str) -> bytes:
-    """The whole body of one turn."""
+    """Return the whole body of one turn."""
     body = {"appName": "assistant", "userId": adk_user, "sessionId": "cut", "streaming": True}
     message = {"newMessage": {"role": "user", "parts": [{"text": text}]}}
     return httpx.post(f"{adk_server.base_url}/run_sse", json=body | message, trust_env=False).content
@@ -104,10 +106,10 @@ def body_of(adk_server: ServerProcess, adk_user: str, text: str) -> bytes:
 
 @covers(Feature.SESSIONS_RUN)
 @pytest.mark.parametrize("text", ["/think", "/tool", "/ask"])
-def test_a_cut_at_any_byte_is_never_half_a_success(
+def test_a_turn_cut_at_any_byte_is_complete_or_not_a_success(
     adk_server: ServerProcess, adk_user: str, text: str, request: pytest.FixtureRequest
 ) -> None:
-    """After a cut the outcome is what the server stored; the message is sent once."""
+    """After a cut the outcome is the one that the server stored. The message is sent once."""
     step = 1 if request.config.getoption("--every-byte") else 97
     with proxy(adk_server.base_url) as (base_url, faults), open_client(base_url, adk_user) as client:
         client.sessions.create(id="cut")
@@ -125,12 +127,12 @@ def test_a_cut_at_any_byte_is_never_half_a_success(
             else:
                 assert result.outcome in {Outcome.CANCELLED, Outcome.FAILED}
             sent = [each for each in client.sessions.messages(session) if each.role.value == "user"]
-            assert len(sent) <= 1, at_byte  # in the first milliseconds not even the message is stored
+            assert len(sent) <= 1, at_byte  # in the first milliseconds, even the message is not stored yet
             assert len(of(TurnEnded, events)) == 1
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_of_two_messages_at_once_the_first_is_told_what_it_is(
+def test_the_first_of_two_simultaneous_messages_gets_its_error(
     adk_server: ServerProcess, adk_client: Client, adk_session: Session, adk_user: str
 ) -> None:
     with (
@@ -144,7 +146,7 @@ def test_of_two_messages_at_once_the_first_is_told_what_it_is(
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_UPDATE)
-def test_a_change_of_the_session_fails_its_turn(adk_client: Client, adk_session: Session) -> None:
+def test_a_change_of_the_session_makes_its_turn_fail(adk_client: Client, adk_session: Session) -> None:
     with adk_client.sessions.run(adk_session, "/wait 1", deadline_s=LIMIT_S) as turn:
         next(event for event in turn if event.type == "tool_call.completed")
         assert adk_client.sessions.update(adk_session, title="Changed").title == "Changed"
@@ -154,7 +156,7 @@ def test_a_change_of_the_session_fails_its_turn(adk_client: Client, adk_session:
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_DELETE)
-def test_a_session_that_is_deleted_in_a_turn_stays_deleted(adk_client: Client, adk_session: Session) -> None:
+def test_a_session_that_is_deleted_during_a_turn_stays_deleted(adk_client: Client, adk_session: Session) -> None:
     with adk_client.sessions.run(adk_session, "/wait 1", deadline_s=LIMIT_S) as turn:
         next(event for event in turn if event.type == "tool_call.completed")
         adk_client.sessions.delete(adk_session)
@@ -165,7 +167,7 @@ def test_a_session_that_is_deleted_in_a_turn_stays_deleted(adk_client: Client, a
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_in_memory_two_turns_at_once_go_on(adk_python: Path, tmp_path: Path, adk_user: str) -> None:
+def test_in_memory_two_simultaneous_turns_continue(adk_python: Path, tmp_path: Path, adk_user: str) -> None:
     with (
         serve_adk(adk_python, tmp_path, "memory") as server,
         open_client(server.base_url, adk_user) as client,
@@ -179,7 +181,7 @@ def test_in_memory_two_turns_at_once_go_on(adk_python: Path, tmp_path: Path, adk
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_twenty_turns_at_once(adk_server: ServerProcess, adk_user: str) -> None:
+def test_twenty_simultaneous_turns(adk_server: ServerProcess, adk_user: str) -> None:
     async def turns() -> list[TurnResult]:
         options: dict[str, Any] = {"base_url": adk_server.base_url, "app": "assistant", "user_id": adk_user}
         async with AsyncClient("adk", **options) as client:
@@ -196,7 +198,9 @@ def test_twenty_turns_at_once(adk_server: ServerProcess, adk_user: str) -> None:
 
 
 @covers(Feature.SESSIONS_STREAM)
-def test_a_follower_sees_a_turn_of_another_client(adk_server: ServerProcess, adk_client: Client, adk_user: str) -> None:
+def test_a_stream_delivers_a_turn_of_another_client(
+    adk_server: ServerProcess, adk_client: Client, adk_user: str
+) -> None:
     session = adk_client.sessions.create()
     with (
         open_client(adk_server.base_url, adk_user) as other,
@@ -214,9 +218,7 @@ def test_a_follower_sees_a_turn_of_another_client(adk_server: ServerProcess, adk
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_STREAM)
-def test_a_server_that_is_killed_in_a_turn_leaves_no_turn_that_runs_for_ever(
-    adk_python: Path, tmp_path: Path, adk_user: str
-) -> None:
+def test_a_killed_server_leaves_no_turn_that_runs_forever(adk_python: Path, tmp_path: Path, adk_user: str) -> None:
     with serve_adk(adk_python, tmp_path) as server, open_client(server.base_url, adk_user) as client:
         session = client.sessions.create()
 
@@ -237,5 +239,5 @@ def test_a_server_that_is_killed_in_a_turn_leaves_no_turn_that_runs_for_ever(
 
 @covers(Feature.SESSIONS_RUN)
 def test_no_silence_ends_a_turn(silent_turns: list[Future[TurnResult]]) -> None:
-    """The last test: the silence has passed by now, or is waited for."""
+    """The last test: the silence is over by now, or the test waits for its end."""
     assert [each.result().outcome for each in silent_turns] == [Outcome.COMPLETED] * 2

@@ -1,4 +1,4 @@
-"""The provider keeps the contract on the real ADK API server, with a model that follows the script."""
+"""The contract suite on the real ADK API server, with a model that follows the script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TestAdkServer(ProviderContract):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, adk_server: ServerProcess) -> Iterator[Backend]:
-        """A new user of the server, reached by a way on which faults can be asked for."""
+        """Return a backend for a new user of the server, behind a proxy that can inject faults."""
         user = f"user-{uuid.uuid4().hex}"
         with proxy(adk_server.base_url) as (base_url, faults):
             settings = {"base_url": base_url, "app": "assistant", "user_id": user}

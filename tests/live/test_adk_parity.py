@@ -1,4 +1,4 @@
-"""Judges the ADK emulator by the real server: both must answer the same requests alike."""
+"""Compares the ADK emulator with the real server: both must give the same responses to the same requests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def emulator() -> Iterator[EmulatorHandle]:
     Feature.SESSIONS_ANSWER_QUESTION,
     Feature.AGENTS_LIST,
 )
-def test_the_emulator_answers_as_the_server(
+def test_the_emulator_responds_like_the_server(
     scenario: Scenario, adk_server: ServerProcess, emulator: EmulatorHandle
 ) -> None:
     check_alike(scenario, AdkSide(adk_server.base_url), AdkSide(emulator.base_url))

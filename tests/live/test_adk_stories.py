@@ -1,4 +1,4 @@
-"""Sessions, and what turns hold, on the real ADK API server."""
+"""Sessions and turns on the real ADK API server."""
 
 from __future__ import annotations
 
@@ -84,32 +84,30 @@ def test_one_client_serves_several_users(adk_server: ServerProcess, adk_user: st
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_MESSAGES)
 @pytest.mark.parametrize("text", ["hello there", "/think", "/long 200"])
-def test_deltas_are_the_message_and_the_message_is_the_history(
-    adk_client: Client, adk_session: Session, text: str
-) -> None:
+def test_deltas_message_and_history_are_equal(adk_client: Client, adk_session: Session, text: str) -> None:
     events, result = run(adk_client, adk_session, text)
 
-    (said,) = of(MessageCompleted, events)
-    assert "".join(each.text for each in of(MessageDelta, events)) == said.message.text == result.text
-    assert {each.message_id for each in of(MessageDelta, events)} == {said.id}
+    (message,) = of(MessageCompleted, events)
+    assert "".join(each.text for each in of(MessageDelta, events)) == message.message.text == result.text
+    assert {each.message_id for each in of(MessageDelta, events)} == {message.id}
     kept = [each for each in adk_client.sessions.messages(adk_session) if each.author == "assistant"]
-    assert [each.id for each in kept] == [said.id]
-    assert kept[0].content == said.message.content
+    assert [each.id for each in kept] == [message.id]
+    assert kept[0].content == message.message.content
     assert result.usage == adk_client.sessions.get(adk_session).usage
     thoughts = of(ThinkingCompleted, events)
     assert len(thoughts) == (text == "/think")
-    assert all(events.index(each) < events.index(said) for each in thoughts)
+    assert all(events.index(each) < events.index(message) for each in thoughts)
 
 
 @covers(Feature.SESSIONS_SEND, Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
 @pytest.mark.parametrize("text", ["/think", "/tool 2"])
-def test_a_turn_without_fragments_is_the_same_but_for_deltas(adk_client: Client, text: str) -> None:
+def test_a_turn_without_fragments_differs_only_in_deltas(adk_client: Client, text: str) -> None:
     followed, sent = adk_client.sessions.create(), adk_client.sessions.create()
     events, _ = run(adk_client, followed, text)
     adk_client.sessions.send(sent, text)
 
     streamed = [(each.type, each.author) for each in events if each.id]
-    if text == "/think":  # it is whole before the words begin
+    if text == "/think":  # the thought is complete before the text begins
         streamed.insert(0, ("thinking.completed", "assistant"))
     stored = [[(each.type, each.author) for each in adk_client.sessions.events(each)] for each in (followed, sent)]
     assert stored[0] == stored[1]
@@ -118,7 +116,7 @@ def test_a_turn_without_fragments_is_the_same_but_for_deltas(adk_client: Client,
 
 @covers(Feature.SESSIONS_RUN)
 @pytest.mark.parametrize("text", ["/tool 6", "/row 6"])
-def test_six_tools_at_once_and_in_a_row(adk_client: Client, adk_session: Session, text: str) -> None:
+def test_six_tools_in_parallel_and_in_sequence(adk_client: Client, adk_session: Session, text: str) -> None:
     events, result = run(adk_client, adk_session, text)
     calls = [each.tool_call_id for each in events if each.type == "tool_call.completed"]
     results = [each.tool_call_id for each in of(ToolResultCompleted, events)]
@@ -128,7 +126,7 @@ def test_six_tools_at_once_and_in_a_row(adk_client: Client, adk_session: Session
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_ids_of_calls_in_fragments_never_surface(adk_client: Client, adk_session: Session) -> None:
+def test_call_ids_in_fragments_are_not_used(adk_client: Client, adk_session: Session) -> None:
     events, result = run(adk_client, adk_session, "/typing")
     pieces = [each.payload["content"]["parts"][0]["functionCall"] for each in of(RawEvent, events)]
     (call,) = [each for each in events if each.type == "tool_call.completed"]
@@ -139,14 +137,14 @@ def test_ids_of_calls_in_fragments_never_surface(adk_client: Client, adk_session
 
 
 @covers(Feature.SESSIONS_ANSWER_APPROVAL, Feature.SESSIONS_PENDING_ACTIONS)
-def test_what_waits_survives_a_restart_and_is_answered_one_by_one(
+def test_pending_actions_survive_a_restart_and_are_answered_one_by_one(
     adk_python: Path, tmp_path: Path, adk_user: str
 ) -> None:
     with serve_adk(adk_python, tmp_path) as server:
         with open_client(server.base_url, adk_user) as client:
             session = client.sessions.create()
-            _, asked = run(client, session, "/ask 2")
-            first, second = asked.actions
+            _, waiting = run(client, session, "/ask 2")
+            first, second = waiting.actions
             _, result = run(client, session, [Approve(second)])
             assert (result.outcome, result.actions) == (Outcome.REQUIRES_ACTION, (first,))
         server.kill()
@@ -160,23 +158,23 @@ def test_what_waits_survives_a_restart_and_is_answered_one_by_one(
 
 
 @covers(Feature.SESSIONS_ANSWER_APPROVAL)
-def test_an_approval_is_given_once(adk_client: Client, adk_session: Session) -> None:
-    _, asked = run(adk_client, adk_session, "/ask")
-    events, result = run(adk_client, adk_session, [Deny(asked.actions[0], "not today")])
+def test_a_repeated_approval_is_a_conflict(adk_client: Client, adk_session: Session) -> None:
+    _, waiting = run(adk_client, adk_session, "/ask")
+    events, result = run(adk_client, adk_session, [Deny(waiting.actions[0], "not today")])
     assert [each.is_error for each in of(ToolResultCompleted, events)] == [True]
     assert result.outcome is Outcome.COMPLETED
 
     with pytest.raises(Conflict):
-        run(adk_client, adk_session, [Approve(asked.actions[0])])
+        run(adk_client, adk_session, [Approve(waiting.actions[0])])
     assert len([each for each in adk_client.sessions.events(adk_session) if each.type == "tool_result.completed"]) == 1
 
 
 @covers(Feature.SESSIONS_ANSWER_APPROVAL)
-def test_a_tool_that_asks_by_itself_waits_although_the_agent_goes_on(adk_client: Client, adk_session: Session) -> None:
-    events, asked = run(adk_client, adk_session, "/ask-more")
+def test_a_tools_own_confirmation_waits_while_the_agent_continues(adk_client: Client, adk_session: Session) -> None:
+    events, waiting = run(adk_client, adk_session, "/ask-more")
     assert of(MessageCompleted, events)[-1].message.text == "You said: /ask-more"
-    assert asked.outcome is Outcome.REQUIRES_ACTION
-    (action,) = asked.actions
+    assert waiting.outcome is Outcome.REQUIRES_ACTION
+    (action,) = waiting.actions
     assert isinstance(action, ToolApproval)
     assert (action.name, action.arguments) == ("book", {"place": "Rome"})
 
@@ -186,13 +184,11 @@ def test_a_tool_that_asks_by_itself_waits_although_the_agent_goes_on(adk_client:
 
 @covers(Feature.SESSIONS_ANSWER_OUTPUT, Feature.SESSIONS_ANSWER_QUESTION, Feature.SESSIONS_PENDING_ACTIONS)
 @pytest.mark.parametrize("text", ["/client-tool", "/ticket", "/question"])
-def test_what_the_caller_is_asked_is_pending_until_it_is_answered(
-    adk_client: Client, adk_session: Session, text: str
-) -> None:
-    _, asked = run(adk_client, adk_session, text)
-    assert asked.outcome is Outcome.REQUIRES_ACTION
-    assert adk_client.sessions.pending_actions(adk_session) == asked.actions
-    (action,) = asked.actions
+def test_requests_to_the_caller_are_pending_until_answered(adk_client: Client, adk_session: Session, text: str) -> None:
+    _, waiting = run(adk_client, adk_session, text)
+    assert waiting.outcome is Outcome.REQUIRES_ACTION
+    assert adk_client.sessions.pending_actions(adk_session) == waiting.actions
+    (action,) = waiting.actions
 
     given = Reply(action, "red") if action.type == "question" else ToolOutput(action, "42")
     _, result = run(adk_client, adk_session, [given])
@@ -202,12 +198,12 @@ def test_what_the_caller_is_asked_is_pending_until_it_is_answered(
 
 
 @covers(Feature.SESSIONS_ANSWER_APPROVAL)
-def test_a_message_leaves_what_waits_and_the_late_approval_runs_the_tool(
+def test_a_message_keeps_actions_pending_and_a_late_approval_runs_the_tool(
     adk_client: Client, adk_session: Session
 ) -> None:
-    _, asked = run(adk_client, adk_session, "/ask")
+    _, waiting = run(adk_client, adk_session, "/ask")
     assert run(adk_client, adk_session, "hello")[1].outcome is Outcome.COMPLETED
-    events, result = run(adk_client, adk_session, [Approve(asked.actions[0])])
+    events, result = run(adk_client, adk_session, [Approve(waiting.actions[0])])
     assert [each.text for each in of(ToolResultCompleted, events)] == ["item 0 is in stock"]
     assert result.outcome is Outcome.COMPLETED
 
@@ -222,7 +218,7 @@ def test_a_message_leaves_what_waits_and_the_late_approval_runs_the_tool(
         ("quiet", "/fail", "RuntimeError", "the agent is out of order"),
     ],
 )
-def test_a_failure_is_told_once_and_the_session_goes_on(
+def test_a_failure_is_reported_once_and_the_session_continues(
     adk_client: Client, app: str, text: str, reason: str, error: str
 ) -> None:
     session = adk_client.sessions.create(agent=app)
@@ -234,13 +230,13 @@ def test_a_failure_is_told_once_and_the_session_goes_on(
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_a_limit_is_no_failure(adk_client: Client, adk_session: Session) -> None:
+def test_a_limit_is_not_a_failure(adk_client: Client, adk_session: Session) -> None:
     _, result = run(adk_client, adk_session, "/cut")
     assert (result.outcome, result.text) == (Outcome.LIMIT_REACHED, "As long as it may be")
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_too_many_calls_of_the_model_are_a_limit(adk_python: Path, tmp_path: Path, adk_user: str) -> None:
+def test_too_many_model_calls_are_a_limit(adk_python: Path, tmp_path: Path, adk_user: str) -> None:
     with (
         serve_adk(adk_python, tmp_path, "memory", "--max_llm_calls", "1") as server,
         open_client(server.base_url, adk_user) as client,
@@ -251,19 +247,19 @@ def test_too_many_calls_of_the_model_are_a_limit(adk_python: Path, tmp_path: Pat
 
 @covers(Feature.SESSIONS_RUN)
 @pytest.mark.parametrize(("app", "text"), [("assistant", "/empty"), ("quiet", "/nothing"), ("quiet", "hello")])
-def test_an_agent_that_says_nothing_completes(adk_client: Client, app: str, text: str) -> None:
+def test_an_agent_without_output_completes(adk_client: Client, app: str, text: str) -> None:
     events, result = run(adk_client, adk_client.sessions.create(agent=app), text)
     assert result.outcome is Outcome.COMPLETED
     assert of(MessageCompleted, events) == []
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_agents_are_told_apart(adk_client: Client) -> None:
+def test_agents_are_distinguished_by_author(adk_client: Client) -> None:
     session = adk_client.sessions.create(agent="crew")
     events, result = run(adk_client, session, "/transfer line")
-    said = of(MessageCompleted, events)
-    assert sorted(str(each.author) for each in said) == ["first", "left", "right"]
-    for each in said:
+    message = of(MessageCompleted, events)
+    assert sorted(str(each.author) for each in message) == ["first", "left", "right"]
+    for each in message:
         deltas = [delta.text for delta in of(MessageDelta, events) if delta.message_id == each.id]
         assert "".join(deltas) == each.message.text
     assert result.outcome is Outcome.COMPLETED
@@ -275,7 +271,7 @@ def test_agents_are_told_apart(adk_client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_SEND_IMAGE)
-def test_an_image_goes_out_and_in_with_equal_bytes(adk_client: Client, adk_session: Session) -> None:
+def test_an_image_is_sent_and_read_with_equal_bytes(adk_client: Client, adk_session: Session) -> None:
     content = base64.b64encode(b"\x89PNG\xfb\xff").decode()
     picture = MediaBlock(type="image", data=content, media_type="image/png")
     run(adk_client, adk_session, [TextBlock(text="/picture"), picture])
@@ -293,7 +289,7 @@ def test_an_artifact_is_one_result(adk_client: Client, adk_session: Session) -> 
 
 
 @covers(Feature.SESSIONS_CREATE, Feature.SESSIONS_RUN)
-def test_the_right_errors(adk_server: ServerProcess, adk_client: Client, adk_user: str) -> None:
+def test_errors_have_the_right_class(adk_server: ServerProcess, adk_client: Client, adk_user: str) -> None:
     with pytest.raises(NotFound):
         adk_client.sessions.create(agent="nope")
     with pytest.raises(NotFound) as caught:

@@ -1,4 +1,4 @@
-"""Many clients of the real AgentScope service: on one session, and on fifty."""
+"""Many clients of the real AgentScope service, on one session and on fifty sessions."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Shared:
         with Client("agentscope", **settings) as client:
             return cls(settings, client.sessions.create(agent=agent_id, title="T", model=model))
 
-    def ask(self, said: str, transport: httpx.BaseTransport) -> TurnResult:
-        """The result of a turn; a message that meets another turn is sent again."""
+    def ask(self, text: str, transport: httpx.BaseTransport) -> TurnResult:
+        """Return the result of a turn. A message that meets another turn is sent again."""
         with (
             httpx.Client(transport=transport) as http,
             Client("agentscope", http_client=http, **self.settings) as client,
         ):
             while True:
                 try:
-                    with client.sessions.run(self.session, said, deadline_s=LIMIT_S) as turn:
+                    with client.sessions.run(self.session, text, deadline_s=LIMIT_S) as turn:
                         return turn.wait()
                 except Conflict:
                     continue
@@ -59,7 +59,7 @@ class Shared:
 
 
 class Held(httpx.BaseTransport):
-    """Holds the first message of a client back, with its stream open, until it may go."""
+    """Transport that holds the first message of a client back, with its stream open, until it may be sent."""
 
     def __init__(self, may_go: Callable[[], None]) -> None:
         self._inner = httpx.HTTPTransport(trust_env=False)
@@ -79,12 +79,12 @@ class Held(httpx.BaseTransport):
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
 @pytest.mark.parametrize("order", ["first to last", "last to first"])
-def test_turns_one_after_the_other_are_each_clients_own(
+def test_each_client_gets_its_own_of_sequential_turns(
     agentscope_service: AgentScopeService, clients: int, order: str
 ) -> None:
-    """Whole turns of others lie between the opening of a stream and its message."""
+    """Other clients' turns run between the opening of a stream and its message."""
     shared = Shared.new(agentscope_service)
-    said = [f"client {number}" for number in range(clients)]
+    texts = [f"client {number}" for number in range(clients)]
     numbers = list(range(clients)) if order == "first to last" else list(reversed(range(clients)))
     sent = [threading.Event() for _ in range(clients)]
 
@@ -103,16 +103,16 @@ def test_turns_one_after_the_other_are_each_clients_own(
     transports = [_Signalling(release(number), sent[number]) for number in range(clients)]
     with ThreadPoolExecutor(clients) as pool:
         answers = []
-        for text, transport in zip(said, transports, strict=True):
+        for text, transport in zip(texts, transports, strict=True):
             answers.append(pool.submit(shared.ask, text, transport))
             assert transport.reached.wait(LIMIT_S)
         all_open.set()
         found = [answer.result().text for answer in answers]
-    assert found == [echo_of(text) for text in said]
+    assert found == [echo_of(text) for text in texts]
 
 
 class _Signalling(Held):
-    """Signals that its message was accepted."""
+    """Transport that signals when its message was accepted."""
 
     def __init__(self, may_go: Callable[[], None], sent: threading.Event) -> None:
         super().__init__(may_go)
@@ -126,10 +126,10 @@ class _Signalling(Held):
 
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
-def test_turns_at_once_are_each_clients_own(agentscope_service: AgentScopeService, clients: int) -> None:
-    """All messages are sent together: the service takes one, and the others again and again."""
+def test_each_client_gets_its_own_of_simultaneous_turns(agentscope_service: AgentScopeService, clients: int) -> None:
+    """All messages are sent at the same time. The service accepts one, and the others are repeated."""
     shared = Shared.new(agentscope_service)
-    said = [f"client {number}" for number in range(clients)]
+    texts = [f"client {number}" for number in range(clients)]
     together = threading.Barrier(clients)
 
     def meet() -> None:
@@ -139,19 +139,21 @@ def test_turns_at_once_are_each_clients_own(agentscope_service: AgentScopeServic
         return shared.ask(text, Held(meet))
 
     with ThreadPoolExecutor(clients) as pool:
-        results = list(pool.map(ask, said))
-    assert [result.text for result in results] == [echo_of(text) for text in said]
+        results = list(pool.map(ask, texts))
+    assert [result.text for result in results] == [echo_of(text) for text in texts]
 
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
-def test_async_turns_at_once_are_each_clients_own(agentscope_service: AgentScopeService, clients: int) -> None:
+def test_each_async_client_gets_its_own_of_simultaneous_turns(
+    agentscope_service: AgentScopeService, clients: int
+) -> None:
     shared = Shared.new(agentscope_service)
 
-    async def ask(said: str) -> str:
+    async def ask(text: str) -> str:
         async with AsyncClient("agentscope", **shared.settings) as client:
             while True:
                 try:
-                    async with client.sessions.run(shared.session, said, deadline_s=LIMIT_S) as turn:
+                    async with client.sessions.run(shared.session, text, deadline_s=LIMIT_S) as turn:
                         return (await turn.wait()).text
                 except Conflict:
                     continue
@@ -164,7 +166,7 @@ def test_async_turns_at_once_are_each_clients_own(agentscope_service: AgentScope
 
 @dataclass
 class Counting(httpx.AsyncBaseTransport):
-    """Counts the calls by their kind."""
+    """Transport that counts the calls by their kind."""
 
     calls: dict[str, int] = field(default_factory=dict)
     inner: httpx.AsyncHTTPTransport = field(
@@ -180,7 +182,7 @@ class Counting(httpx.AsyncBaseTransport):
         await self.inner.aclose()
 
 
-def test_fifty_turns_at_once_end_well_with_one_opening_each(
+def test_fifty_simultaneous_turns_complete_with_one_connection_each(
     agentscope_service: AgentScopeService, record_property: Callable[[str, object], None]
 ) -> None:
     shared = Shared.new(agentscope_service)
@@ -206,7 +208,7 @@ def test_fifty_turns_at_once_end_well_with_one_opening_each(
     record_property("calls", transport.calls)
     record_property("failed", failed)
     for number, result in enumerate(results):
-        # A busy service runs out of connections to its database, and says so.
+        # A busy service has too few connections to its database, and reports it.
         assert (result.text == echo_of(f"turn {number}")) or result.native_reason == "error"
     assert len(failed) <= 5
     assert transport.calls["stream"] == 50

@@ -1,4 +1,4 @@
-"""The life of a session on the real AgentScope service, driven by nothing but the command, in processes of its own."""
+"""A session on the real AgentScope service from creation to deletion, by the command-line program only."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from live.agentscope_service.process import AgentScopeService
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where the command runs: a user's environment, with one profile."""
+    """A user's environment for commands, with one profile."""
 
     env: dict[str, str]
 
     def run(self, *arguments: str, code: int = 0, typed: str = "") -> str:
-        """The output of the command."""
+        """Return the output of the command."""
         ran = subprocess.run(  # noqa: S603
             command(*arguments), env=self.env, input=typed, capture_output=True, text=True, timeout=90, check=False
         )
@@ -32,7 +32,7 @@ class Terminal:
         return ran.stdout
 
     def json(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
-        """The objects that the command wrote."""
+        """Return the JSON objects that the command wrote."""
         return [json.loads(line) for line in self.run(*arguments, "--json", code=code).splitlines()]
 
 
@@ -71,16 +71,16 @@ def new_session(terminal: Terminal, title: str) -> str:
     return str(made["id"])
 
 
-def test_the_doctor_finds_the_service_healthy_and_tells_its_version(terminal: Terminal) -> None:
-    (told,) = terminal.json("doctor")
+def test_the_doctor_reports_a_healthy_service_and_its_version(terminal: Terminal) -> None:
+    (report,) = terminal.json("doctor")
 
-    found = {one["check"]: (one["state"], one["message"]) for one in told["findings"]}
-    assert told["healthy"]
+    found = {one["check"]: (one["state"], one["message"]) for one in report["findings"]}
+    assert report["healthy"]
     assert found["version"] == ("ok", "agentscope 2.0.11")
     assert found["clock"][0] == found["authorisation"][0] == found["reachability"][0] == "ok"
 
 
-def test_a_session_from_its_creation_to_its_end(terminal: Terminal) -> None:
+def test_a_session_from_creation_to_deletion(terminal: Terminal) -> None:
     session = new_session(terminal, "From a shell")
     assert session in terminal.run("sessions", "list")
     assert [one["title"] for one in terminal.json("sessions", "list")] == ["From a shell"]
@@ -133,14 +133,14 @@ def test_a_tool_is_approved_from_the_shell(terminal: Terminal) -> None:
     assert terminal.run("answer", session, "--approve", action["id"]) == "The decision was heard.\n"
 
 
-def test_a_chat_of_programs_makes_its_own_session(terminal: Terminal) -> None:
+def test_a_chat_with_piped_input_creates_a_session(terminal: Terminal) -> None:
     model = ["--model", "scripted", "--model-type", "openai_credential", "--credential", terminal.env["CREDENTIAL"]]
     where = ["--agent", terminal.env["AGENTSCOPE_AGENT_ID"]]
 
-    told = terminal.run("chat", *where, *model, "--json", typed="one\ntwo\n")
-    events = [json.loads(line) for line in told.splitlines()]
+    report = terminal.run("chat", *where, *model, "--json", typed="one\ntwo\n")
+    events = [json.loads(line) for line in report.splitlines()]
     assert [event["outcome"] for event in events if event["type"] == "turn.ended"] == ["completed", "completed"]
-    assert "You said: two" in told
+    assert "You said: two" in report
 
 
 def test_a_switch_is_checked_with_a_real_session(terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""The provider keeps the contract on AgentScope's real service, with the stub of a model that follows the script."""
+"""The contract suite on AgentScope's real service, with a model stub that follows the script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TestAgentScopeService(ProviderContract):
     patience_s = 60.0
     gaps = {
         "test_models_are_listed": not_done_here(
-            "2.0.11 lists a model once for each model class, which a Model does not hold yet", raises=AssertionError
+            "2.0.11 lists a model once for each model class, which a Model does not contain", raises=AssertionError
         ),
         "test_a_tool_is_approved_with_other_arguments": not_done_here(
             "the script's edited command does not exist on the service's machine", raises=AssertionError
@@ -29,7 +29,7 @@ class TestAgentScopeService(ProviderContract):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, agentscope_service: AgentScopeService) -> Iterator[Backend]:
-        """A new user of the service, reached by a way on which faults can be asked for."""
+        """Return a backend for a new user of the service, behind a proxy that can inject faults."""
         user_id = f"user-{uuid.uuid4().hex}"
         agent_id = agentscope_service.create_agent(user_id)
         credential_id = agentscope_service.create_credential(user_id)

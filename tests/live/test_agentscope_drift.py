@@ -1,4 +1,4 @@
-"""The installed service publishes what is written down of it."""
+"""The description of the installed service equals the stored one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Judges the AgentScope emulator by the real service: both must answer the same requests alike."""
+"""Compares the AgentScope emulator with the real service: both must give the same responses to the same requests."""
 
 import contextlib
 import http.client
@@ -19,28 +19,28 @@ from polysession.testing import covers
 pytestmark = pytest.mark.evidence("agentscope", "judge", by="agentscope")
 
 OPAQUE: Final = {
-    "compression_prompt": "a long text of the service's own, which an emulated agent never uses",
+    "compression_prompt": "a long text of the service that an emulated agent never uses",
     "summary_template": "as compression_prompt",
     "summary_schema": "as compression_prompt",
-    "schemas": "the emulator knows one credential type of ten, and describes it in its own words",
+    "schemas": "the emulator has one credential type of ten, with another description",
 }
-"""Keys whose values are compared by JSON type alone, and why."""
+"""Keys whose values are compared only by JSON type, with the reason."""
 
 DIFFERENCES: Final = {
     "other credential types work": (
         Ask("POST", "/credential/", {"data": {"type": "anthropic_credential", "api_key": "k"}}),
-        "the emulator knows only openai_credential, and answers 500 as the service does for an unknown type",
+        "the emulator has only openai_credential, and answers 500 for others, as the service does for an unknown type",
     ),
     "help for forms": (
         Ask("GET", "/agent/schema/v2"),
-        "no client of sessions asks for it",
+        "no client of sessions needs it",
     ),
     "model catalogue": (
         Ask("GET", "/model/?provider=openai_credential"),
-        "static help: a session takes any model name",
+        "a static list: a session accepts any model name",
     ),
 }
-"""Requests that the emulator answers otherwise, and why."""
+"""Requests with another response from the emulator, with the reason."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def http_client() -> Iterator[httpx.Client]:
 def sides(
     agentscope_service: AgentScopeService, emulator: EmulatorHandle, http_client: httpx.Client
 ) -> tuple[Side, Side]:
-    """The service and the emulator, each with a new user who has a credential, an agent and a session."""
+    """Return the service and the emulator, each with a new user who has a credential, an agent and a session."""
     sides = Side(agentscope_service.base_url, http_client, OPAQUE), Side(emulator.base_url, http_client, OPAQUE)
     credential = {
         "type": "openai_credential",
@@ -99,7 +99,7 @@ def sides(
     Feature.AGENTS_UPDATE_SYSTEM_PROMPT,
     Feature.AGENTS_CREATE_SYSTEM_PROMPT,
 )
-def test_the_emulator_answers_as_the_service_does(
+def test_the_emulator_responds_like_the_service(
     scenario: Scenario, sides: tuple[Side, Side], emulator: EmulatorHandle
 ) -> None:
     real, emulated = sides
@@ -126,7 +126,7 @@ def test_a_listed_difference_still_exists(name: str, sides: tuple[Side, Side]) -
 
 
 @pytest.mark.parametrize("index", [0, 1], ids=["service", "emulator"])
-def test_after_a_500_the_connection_is_dropped_without_a_word(index: int, sides: tuple[Side, Side]) -> None:
+def test_after_a_500_the_connection_is_closed_without_notice(index: int, sides: tuple[Side, Side]) -> None:
     url = httpx.URL(sides[index].base_url)
     with contextlib.closing(http.client.HTTPConnection(url.host, url.port)) as connection:
         body, headers = json.dumps({"data": {}}), {"x-user-id": "u", "content-type": "application/json"}

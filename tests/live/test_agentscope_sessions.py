@@ -1,4 +1,4 @@
-"""The whole life of a session on the real AgentScope service, through both clients."""
+"""Sessions on the real AgentScope service from creation to deletion, with both clients."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MODES = ("accept_edits", "explore", "bypass", "dont_ask", "default")
 
 @dataclass(frozen=True)
 class User:
-    """A user of the service, who has a credential, and the client to act with."""
+    """A user of the service with a credential, and a client."""
 
     service: AgentScopeService
     runner: ClientRunner
@@ -58,7 +58,7 @@ class User:
         return cls(service, runner, user_id, service.create_credential(user_id))
 
     def do(self, use: Callable[[Any], Any], **settings: Any) -> Any:
-        """The result of a call by this user; a list is read to its end."""
+        """Return the result of a call by this user. A list is read to its end."""
         options = {"base_url": self.service.base_url, "user_id": self.id, **settings}
         return self.runner.call("agentscope", use, **options)
 
@@ -78,12 +78,12 @@ class User:
         return found
 
     def start_turn(self, session: Session) -> None:
-        """Send a message, and wait until the session is seen to run."""
+        """Send a message, and wait until the session has the status running."""
         self._send(session)
         self.wait_for(session, SessionStatus.RUNNING)
 
     def finish_turn(self, session: Session) -> None:
-        """Send a message, and wait until the stream says that the turn is over."""
+        """Send a message, and wait until the stream reports the end of the turn."""
         with (
             self._http() as http,
             http.stream("GET", f"/sessions/{session.id}/stream", params=agent_of(session)) as log,
@@ -109,7 +109,7 @@ class User:
             http.post("/chat/", json=body).raise_for_status()
 
     def _http(self) -> httpx.Client:
-        """Raw HTTP, to play the part of the people who use the session."""
+        """Return a raw HTTP client, for the actions of other users of the session."""
         return httpx.Client(base_url=self.service.base_url, headers={"x-user-id": self.id}, trust_env=False)
 
 
@@ -140,13 +140,13 @@ def agent(user: User) -> Agent:
 
 
 def unchanged(before: Session, after: Session, *but: str) -> bool:
-    """Whether two readings agree, in all that is not a matter of time or of how it was read."""
+    """Whether two reads of a session are equal, except for times and the source."""
     apart = {"updated_at", "raw", *but}
     return before.model_dump(exclude=apart) == after.model_dump(exclude=apart)
 
 
 def is_recent(moment: datetime | None) -> bool:
-    """The service runs far from UTC, so that a local time would be hours off."""
+    """Whether a time is recent. The service runs in a time zone far from UTC, so a local time would differ by hours."""
     return moment is not None and abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
 
 
@@ -167,7 +167,7 @@ def test_agents_are_created_read_and_listed(user: User) -> None:
         user.do(lambda client: client.agents.get("lost"))
 
 
-def test_a_refused_agent_says_what_is_wrong(user: User) -> None:
+def test_a_rejected_agent_has_an_error_with_the_reason(user: User) -> None:
     chat = AgentScopeChatConfig(react_config=AgentScopeReactConfig(structured_output_grace_iters=-7))
     with pytest.raises(InvalidRequest, match=r"body.chat_config.react_config.\w+: ") as caught:
         user.do(lambda client: client.agents.create(name="X", native=AgentScopeNewAgent(chat_config=chat)))
@@ -178,7 +178,7 @@ def test_a_refused_agent_says_what_is_wrong(user: User) -> None:
 # --- Create, read, list
 
 
-def test_a_session_is_created_with_all_that_was_given_and_read_back(user: User, agent: Agent) -> None:
+def test_a_session_is_created_with_all_fields_and_read_back(user: User, agent: Agent) -> None:
     session = user.create(
         agent,
         title="Ticket 42",
@@ -203,7 +203,7 @@ def test_a_session_is_created_with_all_that_was_given_and_read_back(user: User, 
     assert user.do(lambda client: client.sessions.get(session.id), agent_id=agent.id) == session
 
 
-def test_a_session_without_a_title_gets_one_of_the_servers(user: User, agent: Agent) -> None:
+def test_a_session_without_a_title_gets_one_from_the_server(user: User, agent: Agent) -> None:
     assert user.do(lambda client: client.sessions.create(), agent_id=agent.id).title
     assert user.create(agent, title="").title == ""
 
@@ -211,7 +211,7 @@ def test_a_session_without_a_title_gets_one_of_the_servers(user: User, agent: Ag
 @pytest.mark.parametrize(
     ("fields", "problem"), [({"agent": "lost"}, "Agent 'lost'"), ({"lost_credential": True}, "Credential 'lost'")]
 )
-def test_what_does_not_exist_is_named(user: User, agent: Agent, fields: dict[str, Any], problem: str) -> None:
+def test_an_error_names_the_missing_resource(user: User, agent: Agent, fields: dict[str, Any], problem: str) -> None:
     asked = {"model": ModelConfig(id="m", type="t", credential_id="lost")} if "lost_credential" in fields else fields
     with pytest.raises(NotFound, match=f"{problem} not found") as caught:
         user.do(lambda client: client.sessions.create(**{"agent": agent, **asked}))
@@ -257,7 +257,7 @@ def test_the_model_is_replaced_whole_and_cleared(user: User, agent: Agent) -> No
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_each_permission_mode_is_known(user: User, agent: Agent, mode: str) -> None:
+def test_each_permission_mode_is_accepted(user: User, agent: Agent, mode: str) -> None:
     session = user.create(agent)
     assert user.update(session, permission_mode=mode).permission_mode == mode
     assert user.get(session).permission_mode == mode
@@ -281,14 +281,14 @@ def test_native_fields_are_set_and_cleared(user: User, agent: Agent) -> None:
     assert {name: cleared[name] for name in values} == dict.fromkeys(values)
 
 
-def test_a_refused_change_changes_nothing(user: User, agent: Agent) -> None:
+def test_a_rejected_change_has_no_effect(user: User, agent: Agent) -> None:
     session = user.create(agent)
     with pytest.raises(NotFound, match="Credential 'lost' not found"):
         user.update(session, title="New", model=ModelConfig(id="m", type="t", credential_id="lost"))
     assert unchanged(session, user.get(session))
 
 
-# --- Whose session it is
+# --- Owners of sessions
 
 
 def verbs(session: Session | str) -> list[Callable[[Any], Any]]:
@@ -300,7 +300,7 @@ def verbs(session: Session | str) -> list[Callable[[Any], Any]]:
     ]
 
 
-def test_an_id_is_only_taken_with_its_own_agent(user: User, agent: Agent) -> None:
+def test_an_id_is_accepted_only_with_its_own_agent(user: User, agent: Agent) -> None:
     another = user.do(lambda client: client.agents.create(name="Another"))
     session = user.create(agent)
 
@@ -335,16 +335,16 @@ def test_a_client_needs_a_user(agentscope_service: AgentScopeService, monkeypatc
         Client("agentscope", base_url=agentscope_service.base_url)
 
 
-# --- Turns, and the end
+# --- Turns, cancellation and deletion
 
 
-def test_an_idle_session_has_nothing_to_cancel_and_is_left_alone(user: User, agent: Agent) -> None:
+def test_cancel_does_not_interrupt_an_idle_session(user: User, agent: Agent) -> None:
     session = user.create(agent)  # without a model, an interrupt would store a reply with an error
     assert user.do(lambda client: client.sessions.cancel(session)).state is CancelState.NOTHING_RUNNING
     assert user.messages(session) == []
 
 
-def test_a_running_session_refuses_changes_until_it_is_cancelled(user: User, agent: Agent) -> None:
+def test_a_running_session_rejects_changes_until_it_is_cancelled(user: User, agent: Agent) -> None:
     session = user.create(agent, model=user.model("slow"))
     user.start_turn(session)
 
@@ -372,7 +372,7 @@ def test_a_change_waits_until_a_finished_turn_is_stored(user: User, agent: Agent
     assert len(user.messages(session)) == 2
 
 
-def test_a_deleted_session_is_gone(user: User, agent: Agent) -> None:
+def test_a_deleted_session_is_not_found(user: User, agent: Agent) -> None:
     session = user.create(agent, model=user.model("slow"))
     user.start_turn(session)
     assert user.do(lambda client: client.sessions.delete(session)) is None
@@ -382,7 +382,7 @@ def test_a_deleted_session_is_gone(user: User, agent: Agent) -> None:
             user.do(verb)
 
 
-def test_reading_survives_a_connection_that_the_server_closed_after_a_fault(
+def test_reads_work_after_the_server_closed_a_connection(
     agentscope_service: AgentScopeService,
 ) -> None:
     user = User.new(agentscope_service, SYNC)

@@ -1,4 +1,4 @@
-"""Judges the AgentScope emulator's conversations by the real service: both must tell the same stories."""
+"""Compares the AgentScope emulator with the real service: conversations must have the same events on both."""
 
 import difflib
 import json
@@ -11,7 +11,7 @@ import pytest
 from live.agentscope_service.process import AgentScopeService, model_config
 from live.agentscope_stories import STORIES
 from live.parity import Ask, Side, difference
-from live.storyteller import Teller
+from live.storyteller import Conversation
 from polysession import Feature
 from polysession.emulation import EmulatorHandle, serve
 from polysession.testing import covers
@@ -67,7 +67,7 @@ def http_client() -> Iterator[httpx.Client]:
 def sides(
     agentscope_service: AgentScopeService, emulator: EmulatorHandle, http_client: httpx.Client
 ) -> tuple[Side, Side]:
-    """The service and the emulator, each with a new user who has a credential, an agent and a session."""
+    """Return the service and the emulator, each with a new user who has a credential, an agent and a session."""
     sides = Side(agentscope_service.base_url, http_client, {}), Side(emulator.base_url, http_client, {})
     models_url = agentscope_service.models_url
     credential = {"type": "openai_credential", "name": "stub", "api_key": "k", "base_url": models_url}
@@ -90,7 +90,7 @@ def sides(
     Feature.SESSIONS_ANSWER_APPROVAL,
     Feature.SESSIONS_ANSWER_OUTPUT,
 )
-def test_the_emulator_tells_the_story_as_the_service_does(name: str, sides: tuple[Side, Side]) -> None:
+def test_a_conversation_has_the_same_events_on_the_emulator(name: str, sides: tuple[Side, Side]) -> None:
     real, emulated = (_account(name, side) for side in sides)
     found = list(difflib.unified_diff(real, emulated, "the service", "the emulator", n=8, lineterm=""))
     if found:
@@ -98,12 +98,12 @@ def test_the_emulator_tells_the_story_as_the_service_does(name: str, sides: tupl
 
 
 def _account(name: str, side: Side) -> list[str]:
-    teller = Teller(side)
+    teller = Conversation(side)
     STORIES[name](teller)
-    return json.dumps(teller.notes, indent=1, sort_keys=True).splitlines()
+    return json.dumps(teller.records, indent=1, sort_keys=True).splitlines()
 
 
-def test_the_emulator_refuses_as_the_service_does(sides: tuple[Side, Side]) -> None:
+def test_the_emulator_rejects_like_the_service(sides: tuple[Side, Side]) -> None:
     found = difference(BAD_ASKS, *sides)
     if found:
         pytest.fail(found, pytrace=False)

@@ -1,4 +1,4 @@
-"""Streams of the real AgentScope service whose session is deleted or whose service dies, and slow heads."""
+"""Streams of the real AgentScope service with a deleted session, a killed service, or a late response head."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATIENT = RetryPolicy(attempts=60, first_wait_s=0.2, max_wait_s=1.0, deadline_s=
 
 
 def new_session(service: AgentScopeService, **model: Any) -> tuple[dict[str, Any], Session]:
-    """The settings of a new user's client, and a session of that user."""
+    """Return the settings of a new user's client, and a session of that user."""
     user_id = f"user-{uuid.uuid4().hex}"
     config = ModelConfig(
         id="scripted", type="openai_credential", credential_id=service.create_credential(user_id), **model
@@ -63,7 +63,7 @@ def test_a_stream_of_a_deleted_session_ends_in_not_found(agentscope_service: Age
     assert error.cursor
 
 
-def test_a_turn_that_dies_with_the_service_is_ended(
+def test_a_stream_ends_a_turn_whose_service_was_killed(
     restartable_service: tuple[AgentScopeService, ServerProcess],
 ) -> None:
     service, server = restartable_service
@@ -82,7 +82,7 @@ def test_a_turn_that_dies_with_the_service_is_ended(
 
 
 @pytest.mark.parametrize("awaited", [False, True], ids=["sync", "async"])
-def test_a_run_whose_service_dies_fails(
+def test_a_turn_whose_service_was_killed_fails(
     restartable_service: tuple[AgentScopeService, ServerProcess], *, awaited: bool
 ) -> None:
     service, server = restartable_service
@@ -113,7 +113,7 @@ def test_a_run_whose_service_dies_fails(
 
 
 class SlowHead(httpx.AsyncBaseTransport):
-    """Brings the head of a stream late."""
+    """Transport that delays the response head of a stream."""
 
     def __init__(self, seconds: float) -> None:
         self._inner = httpx.AsyncHTTPTransport(trust_env=False)
@@ -130,7 +130,7 @@ class SlowHead(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def test_a_late_head_is_waited_for(agentscope_service: AgentScopeService) -> None:
+def test_a_late_response_head_is_waited_for(agentscope_service: AgentScopeService) -> None:
     settings, session = new_session(agentscope_service)
     transport = SlowHead(3.0)
 
@@ -146,7 +146,7 @@ def test_a_late_head_is_waited_for(agentscope_service: AgentScopeService) -> Non
 
 
 def test_a_long_silence_opens_no_second_stream(agentscope_service: AgentScopeService) -> None:
-    """The model fails and is asked again for some eight seconds, in which nothing comes."""
+    """The model fails and is retried for about eight seconds, without an event."""
     settings, session = new_session(agentscope_service)
     transport = SlowHead(0.0)
 
@@ -170,7 +170,7 @@ def test_a_model_keeps_its_class_when_it_is_written_back(agentscope_service: Age
     assert changed.model == session.model
 
 
-def test_calls_that_were_allowed_for_good_are_not_asked_for_again(agentscope_service: AgentScopeService) -> None:
+def test_calls_allowed_by_a_rule_need_no_approval(agentscope_service: AgentScopeService) -> None:
     settings, session = new_session(agentscope_service)
     with Client("agentscope", **settings) as client:
         with client.sessions.run(session, "/ask", deadline_s=LIMIT_S) as turn:
@@ -182,7 +182,7 @@ def test_calls_that_were_allowed_for_good_are_not_asked_for_again(agentscope_ser
             assert turn.wait().outcome is Outcome.COMPLETED
 
 
-def test_a_tool_runs_with_the_arguments_that_were_edited(agentscope_service: AgentScopeService) -> None:
+def test_a_tool_runs_with_the_edited_arguments(agentscope_service: AgentScopeService) -> None:
     settings, session = new_session(agentscope_service)
     with Client("agentscope", **settings) as client:
         with client.sessions.run(session, "/ask", deadline_s=LIMIT_S) as turn:
@@ -193,7 +193,7 @@ def test_a_tool_runs_with_the_arguments_that_were_edited(agentscope_service: Age
     assert result.text == "edited\n"
 
 
-def test_a_turn_that_has_just_ended_has_nothing_to_cancel(agentscope_service: AgentScopeService) -> None:
+def test_a_turn_that_has_just_ended_is_not_cancelled(agentscope_service: AgentScopeService) -> None:
     settings, session = new_session(agentscope_service)
     with Client("agentscope", **settings) as client:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Stories on open-managed-agents. An agent with tools is run by the server's own runtime, which has no model."""
+"""Sessions and turns on open-managed-agents. The server's own runtime, without a model, runs agents with tools."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(client: Client, session: Session, content: Any) -> TurnResult:
     [(Approve, "received tool confirmation: allow"), (lambda action: Deny(action, "not now"), "tool denial: not now")],
     ids=["approved", "denied"],
 )
-def test_a_tool_is_asked_for_by_the_runtime_of_the_server(client: Client, answer: Any, heard: str) -> None:
+def test_an_approval_is_requested_by_the_servers_runtime(client: Client, answer: Any, heard: str) -> None:
     session = new_session(client, ASKING)
     asked = run(client, session, "Delete the branch")
     (action,) = asked.actions
@@ -81,7 +81,7 @@ def test_a_tool_is_asked_for_by_the_runtime_of_the_server(client: Client, answer
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_OUTPUT)
-def test_a_custom_tool_is_called_by_the_runtime_of_the_server(client: Client) -> None:
+def test_a_client_tool_is_called_by_the_servers_runtime(client: Client) -> None:
     session = new_session(client, CUSTOM)
     (action,) = run(client, session, "Where is order 7?").actions
     assert isinstance(action, ToolExecution)
@@ -95,7 +95,7 @@ def test_a_custom_tool_is_called_by_the_runtime_of_the_server(client: Client) ->
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_MESSAGES)
 @pytest.mark.parametrize("version", ["2026-10-21", "2023-06-01"])
-def test_both_pairs_of_headers_are_understood(open_managed_agents: ServerProcess, version: str) -> None:
+def test_both_pairs_of_headers_are_accepted(open_managed_agents: ServerProcess, version: str) -> None:
     with open_client(open_managed_agents, version=version) as client:
         session = new_session(client)
         assert run(client, session, "hello").text == "You said: hello"
@@ -115,7 +115,7 @@ def test_a_running_turn_is_interrupted(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_twenty_turns_at_once(open_managed_agents: ServerProcess) -> None:
+def test_twenty_simultaneous_turns(open_managed_agents: ServerProcess) -> None:
     with open_client(open_managed_agents) as client:
         sessions = [new_session(client) for _ in range(TOGETHER)]
 
@@ -132,7 +132,7 @@ def test_twenty_turns_at_once(open_managed_agents: ServerProcess) -> None:
 
 
 @covers(Feature.SESSIONS_PENDING_ACTIONS, Feature.SESSIONS_ANSWER)
-def test_a_session_waits_over_a_restart(open_managed_agents_python: Path, tmp_path: Path) -> None:
+def test_a_waiting_session_survives_a_restart(open_managed_agents_python: Path, tmp_path: Path) -> None:
     with serve_open_managed_agents(open_managed_agents_python, tmp_path) as server, open_client(server) as client:
         session = new_session(client, CUSTOM)
         asked = run(client, session, "Where is order 7?")

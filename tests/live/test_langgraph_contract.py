@@ -1,4 +1,4 @@
-"""The provider keeps the contract on LangGraph's real Agent Server, with a model that follows the script."""
+"""The contract suite on LangGraph's real Agent Server, with a model that follows the script."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class TestLanggraphServer(ProviderContract):
             "the server binds no agent to a thread before its first run", raises=pytest.fail.Exception
         ),
         "test_a_tool_of_the_caller_may_fail": never(
-            "the output of a client tool is what the graph makes of it", raises=AssertionError
+            "the graph decides about the output of a client tool", raises=AssertionError
         ),
     }
 
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, langgraph_server: ServerProcess) -> Iterator[Backend]:
-        """The server, reached by a way on which faults can be asked for."""
+        """Return a backend for the server, behind a proxy that can inject faults."""
         with Client("langgraph", base_url=langgraph_server.base_url) as client:
             (agent,) = [agent for agent in client.agents.list() if agent.name == "agent"]
         with proxy(langgraph_server.base_url) as (base_url, faults):

@@ -1,4 +1,4 @@
-"""Judges the LangGraph emulator by the real server: both must answer the same requests alike."""
+"""Compares the LangGraph emulator with the real server: both must give the same responses to the same requests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def emulator() -> Iterator[EmulatorHandle]:
     Feature.AGENTS_UPDATE,
     Feature.AGENTS_DELETE,
 )
-def test_the_emulator_answers_as_the_server(
+def test_the_emulator_responds_like_the_server(
     scenario: Scenario, langgraph_server: ServerProcess, emulator: EmulatorHandle
 ) -> None:
     check_alike(scenario, LanggraphSide(langgraph_server.base_url), LanggraphSide(emulator.base_url))

@@ -1,4 +1,4 @@
-"""Refusals of LangGraph's real Agent Server: keys, other owners, failing models, and runs that are gone."""
+"""Errors of LangGraph's real Agent Server: keys, other owners, failing models, and deleted runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LIMIT_S: Final = 60.0
 
 @pytest.fixture(scope="module")
 def guarded_server(langgraph_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with an authentication of its own."""
+    """Run a server with custom authentication."""
     with serve_langgraph(langgraph_python, tmp_path_factory.mktemp("guarded"), with_auth=True) as server:
         yield server
 
@@ -44,7 +44,7 @@ def client_of(server: ServerProcess, key: str | None = None, **settings: Any) ->
 
 
 @covers(Feature.SESSIONS_CREATE, Feature.AGENTS_LIST)
-def test_a_server_that_demands_a_key(guarded_server: ServerProcess) -> None:
+def test_a_server_that_requires_a_key(guarded_server: ServerProcess) -> None:
     with client_of(guarded_server) as without, pytest.raises(AuthenticationFailed, match="no key"):
         without.agents.list().first()
     with client_of(guarded_server, "wrong-123") as wrong, pytest.raises(PermissionDenied) as refused:
@@ -80,7 +80,7 @@ def test_the_session_of_another_owner_is_not_found(
 
 
 @covers(Feature.SESSIONS_CREATE_ID, Feature.SESSIONS_LIST)
-def test_owners_share_a_server_and_see_their_own_sessions(guarded_server: ServerProcess) -> None:
+def test_owners_on_one_server_see_only_their_sessions(guarded_server: ServerProcess) -> None:
     with client_of(guarded_server, "key-of-dave") as dave, client_of(guarded_server, "key-of-eve") as eve:
         session = dave.sessions.create()
         with pytest.raises(Conflict):
@@ -96,7 +96,7 @@ def test_owners_share_a_server_and_see_their_own_sessions(guarded_server: Server
     [(401, "OpenAIAuthenticationError"), (429, "OpenAIRateLimitError"), (500, "OpenAIAPIError")],
 )
 def test_a_model_that_fails_is_named_by_its_class(langgraph_server: ServerProcess, status: int, reason: str) -> None:
-    """The server hides the text of the model's error."""
+    """The server does not send the message of the model's error."""
     with client_of(langgraph_server) as client:
         session = client.sessions.create()
         with client.sessions.run(session, f"/status {status}", deadline_s=LIMIT_S) as turn:
@@ -118,7 +118,7 @@ def test_after_a_500_the_connection_is_reset_and_the_next_call_works(langgraph_s
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_CANCEL)
 def test_a_queued_turn_that_is_cancelled_before_its_start(langgraph_server: ServerProcess) -> None:
-    """It leaves no event, and its message is not stored: only the run itself says so."""
+    """It leaves no event, and its message is not stored. Only the run itself shows it."""
 
     async def story() -> tuple[TurnResult, list[str]]:
         async with AsyncClient("langgraph", base_url=langgraph_server.base_url, assistant_id="agent") as client:
@@ -138,8 +138,8 @@ def test_a_queued_turn_that_is_cancelled_before_its_start(langgraph_server: Serv
 
 
 @covers(Feature.SESSIONS_REJOIN)
-def test_a_run_that_is_deleted_between_two_connections_hides_nothing(langgraph_server: ServerProcess) -> None:
-    """The positions of the other stream of this server shift then; ids of this one do not."""
+def test_a_run_deleted_between_two_connections_hides_no_events(langgraph_server: ServerProcess) -> None:
+    """The deletion shifts positions in `stream/events`. Ids of the thread's stream do not change."""
     with client_of(langgraph_server) as client:
         session = client.sessions.create()
         client.sessions.ask(session, "first", deadline_s=LIMIT_S)

@@ -1,4 +1,4 @@
-"""Runs on LangGraph's real Agent Server: several of them, cancelled, lost, and cut off."""
+"""Runs on LangGraph's real Agent Server: several at once, cancelled, lost, or interrupted."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def run(client: Client, session: Session, content: Any, **options: Any) -> tuple
 
 
 def ask(server: ServerProcess, method: str, path: str, body: Any = None) -> Any:
-    """A request of another client, which we know nothing of."""
+    """Send a request of another client."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310  (an address of our own)
+    request = urllib.request.Request(  # noqa: S310  (the URL of the test's server)
         server.base_url + path, data, {"content-type": "application/json"}, method=method
     )
-    with urllib.request.urlopen(request, timeout=LIMIT_S) as response:  # noqa: S310  (likewise)
+    with urllib.request.urlopen(request, timeout=LIMIT_S) as response:  # noqa: S310  (the URL of the test's server)
         content = response.read()
     return json.loads(content) if content else None
 
@@ -79,7 +79,7 @@ def runs_of(server: ServerProcess, session: Session) -> list[Any]:
 def test_a_second_message_to_a_busy_session(
     langgraph_server: ServerProcess, strategy: Any, first: Outcome, second: Outcome
 ) -> None:
-    """The server waits up to five seconds for the run that is going; then the strategy counts."""
+    """The server waits up to five seconds for the active run before it applies the strategy."""
 
     async def both() -> list[Outcome]:
         async with AsyncClient("langgraph", base_url=langgraph_server.base_url, assistant_id="agent") as client:
@@ -97,7 +97,7 @@ def test_a_second_message_to_a_busy_session(
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_a_second_message_may_be_refused(client: Client) -> None:
+def test_a_second_message_can_be_rejected(client: Client) -> None:
     session = client.sessions.create()
     client.sessions.send(session, "/slow 120")
     with pytest.raises(Conflict) as caught:
@@ -107,7 +107,7 @@ def test_a_second_message_may_be_refused(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_CANCEL)
-def test_cancel_stops_the_run_and_those_that_are_queued(client: Client, langgraph_server: ServerProcess) -> None:
+def test_cancel_stops_the_running_and_the_queued_runs(client: Client, langgraph_server: ServerProcess) -> None:
     session = client.sessions.create()
     for said in ("/slow 120", "never read"):
         client.sessions.send(session, said)
@@ -135,7 +135,7 @@ def test_a_run_that_another_client_deletes_is_cancelled(client: Client, langgrap
 
 
 @covers(Feature.SESSIONS_DELETE)
-def test_a_session_that_is_deleted_in_a_turn_ends_it(client: Client) -> None:
+def test_deleting_a_session_ends_its_turn(client: Client) -> None:
     session = client.sessions.create()
 
     def leave() -> TurnResult:
@@ -151,7 +151,7 @@ def test_a_session_that_is_deleted_in_a_turn_ends_it(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_ANSWER_OUTPUT)
-def test_of_two_interrupts_one_is_answered_first(client: Client) -> None:
+def test_two_interrupts_are_answered_one_by_one(client: Client) -> None:
     session = client.sessions.create()
     _, asked = run(client, session, "/mixed")
     approval, execution = sorted(asked.actions, key=lambda action: action.type)
@@ -166,7 +166,7 @@ def test_of_two_interrupts_one_is_answered_first(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_LIST, Feature.SESSIONS_LIST_METADATA)
-def test_pages_are_stable_while_a_session_works(client: Client) -> None:
+def test_pages_are_stable_while_a_session_runs(client: Client) -> None:
     mark = uuid.uuid4().hex
     sessions = [client.sessions.create(metadata={"mark": mark}) for _ in range(12)]
     client.sessions.send(sessions[6], "/slow 30")
@@ -178,7 +178,7 @@ def test_pages_are_stable_while_a_session_works(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_LIST)
-def test_a_list_leaves_out_large_states(client: Client) -> None:
+def test_a_list_omits_states(client: Client) -> None:
     mark = uuid.uuid4().hex
     session = client.sessions.create(metadata={"mark": mark})
     run(client, session, "/long 20000")
@@ -202,7 +202,7 @@ def test_a_message_of_several_blocks_is_kept(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_REJOIN)
-def test_a_cursor_that_is_older_than_the_log_has_a_gap(langgraph_python: Path, tmp_path: Path) -> None:
+def test_a_cursor_older_than_the_log_has_a_gap(langgraph_python: Path, tmp_path: Path) -> None:
     with (
         serve_langgraph(langgraph_python, tmp_path) as server,
         Client("langgraph", base_url=server.base_url, assistant_id="agent") as client,
@@ -225,8 +225,8 @@ def test_a_cursor_that_is_older_than_the_log_has_a_gap(langgraph_python: Path, t
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_a_server_that_is_killed_in_a_turn_is_no_success(langgraph_python: Path, tmp_path: Path) -> None:
-    """It stores its threads when it is stopped. After a kill the session, or its turn, may be gone."""
+def test_a_turn_of_a_killed_server_is_not_a_success(langgraph_python: Path, tmp_path: Path) -> None:
+    """The server stores its threads when it is stopped. After a kill, the session or its turn may be missing."""
     with (
         serve_langgraph(langgraph_python, tmp_path) as server,
         Client("langgraph", base_url=server.base_url, assistant_id="agent") as client,

@@ -1,4 +1,4 @@
-"""Stories on LangGraph's real Agent Server."""
+"""Sessions and turns on LangGraph's real Agent Server."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(client: Client, session: Session, content: Any, **options: Any) -> tuple
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_SEND)
-def test_a_message_to_a_waiting_session_approves_nothing(client: Client) -> None:
+def test_a_message_to_a_waiting_session_is_not_an_approval(client: Client) -> None:
     session = client.sessions.create()
     _, asked = run(client, session, "/ask")
 
@@ -88,7 +88,7 @@ def test_a_group_is_answered_together_in_any_order_of_the_answers(client: Client
 
 
 @covers(Feature.SESSIONS_ANSWER_APPROVAL, Feature.SESSIONS_ANSWER_ARGUMENTS)
-def test_the_ready_made_approvals_are_answered(client: Client) -> None:
+def test_approvals_of_the_middleware_are_answered(client: Client) -> None:
     session = client.sessions.create(agent="approving")
     _, asked = run(client, session, "/ask 2")
     first, second = asked.actions
@@ -101,7 +101,7 @@ def test_the_ready_made_approvals_are_answered(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_a_graph_in_a_graph_speaks_once_and_ends_once(client: Client) -> None:
+def test_a_subgraph_sends_its_message_and_end_once(client: Client) -> None:
     session = client.sessions.create(agent="nested")
     events, result = run(client, session, "/tool")
 
@@ -112,7 +112,7 @@ def test_a_graph_in_a_graph_speaks_once_and_ends_once(client: Client) -> None:
 
 @covers(Feature.SESSIONS_RUN)
 def test_a_message_that_no_model_wrote_is_read_from_the_state(client: Client) -> None:
-    """The server counts such messages among the frames, and sends none."""
+    """The server counts such messages as frames, but does not send them."""
     session = client.sessions.create()
     for said in ("/return one", "/return two"):
         events, result = run(client, session, said)
@@ -125,7 +125,7 @@ def test_a_message_that_no_model_wrote_is_read_from_the_state(client: Client) ->
 
 @covers(Feature.SESSIONS_CANCEL)
 @pytest.mark.parametrize("said", ["/slow 100", "/wait 30"])
-def test_a_cancelled_turn_says_so_and_the_next_one_works(client: Client, said: str) -> None:
+def test_a_cancelled_turn_is_reported_and_the_next_one_works(client: Client, said: str) -> None:
     session = client.sessions.create()
     with client.sessions.run(session, said, deadline_s=LIMIT_S) as turn:
         for event in turn:
@@ -138,7 +138,7 @@ def test_a_cancelled_turn_says_so_and_the_next_one_works(client: Client, said: s
 
 
 @covers(Feature.SESSIONS_CANCEL)
-def test_a_waiting_session_is_given_up(client: Client) -> None:
+def test_cancel_ends_a_waiting_session(client: Client) -> None:
     session = client.sessions.create()
     run(client, session, "/client-tool")
 
@@ -171,7 +171,7 @@ def test_an_id_of_the_caller_makes_a_creation_repeatable(client: Client) -> None
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_two_clients_on_one_session_each_follow_their_own_turn(langgraph_server: ServerProcess) -> None:
+def test_two_clients_on_one_session_follow_their_own_turns(langgraph_server: ServerProcess) -> None:
     async def both() -> list[TurnResult]:
         async with AsyncClient("langgraph", base_url=langgraph_server.base_url, assistant_id="agent") as client:
             session = await client.sessions.create()
@@ -184,7 +184,7 @@ def test_two_clients_on_one_session_each_follow_their_own_turn(langgraph_server:
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_twenty_turns_at_once(langgraph_server: ServerProcess) -> None:
+def test_twenty_simultaneous_turns(langgraph_server: ServerProcess) -> None:
     async def one(client: AsyncClient, number: int) -> str:
         session = await client.sessions.create()
         return (await client.sessions.ask(session, f"number {number}", deadline_s=LIMIT_S)).text or ""
@@ -198,10 +198,10 @@ def test_twenty_turns_at_once(langgraph_server: ServerProcess) -> None:
 
 @covers(Feature.SESSIONS_RUN)
 @pytest.mark.parametrize(("said", "at_byte"), [("/long 1000", 12_000), ("/tool 3", 3_000)])
-def test_turns_that_break_again_and_again_lack_nothing_and_have_no_gap(
+def test_turns_with_repeated_breaks_are_complete_and_have_no_gap(
     langgraph_server: ServerProcess, said: str, at_byte: int
 ) -> None:
-    """A busy server leaves events out on reopened streams: several turns at once show it, one seldom does."""
+    """A busy server omits events on reopened streams. Several turns at once show it; a single one rarely does."""
 
     async def one(client: AsyncClient) -> list[Event]:
         session = await client.sessions.create()
@@ -209,7 +209,7 @@ def test_turns_that_break_again_and_again_lack_nothing_and_have_no_gap(
             return [event async for event in turn]
 
     async def several(base_url: str, number: int) -> list[list[Event]]:
-        at_once = RetryPolicy(attempts=2 * BREAKS, first_wait_s=0.0)  # while the run is going
+        at_once = RetryPolicy(attempts=2 * BREAKS, first_wait_s=0.0)  # while the run is active
         async with AsyncClient("langgraph", base_url=base_url, assistant_id="agent", retry=at_once) as client:
             return await asyncio.gather(*(one(client) for _ in range(number)))
 
@@ -228,8 +228,8 @@ def test_the_stream_of_an_unknown_session_is_not_found(client: Client) -> None:
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER_QUESTION)
-def test_a_server_that_restarts_in_a_turn(langgraph_python: Path, tmp_path: Path) -> None:
-    """The run is resumed; a session that waits still waits."""
+def test_a_server_that_restarts_during_a_turn(langgraph_python: Path, tmp_path: Path) -> None:
+    """The run is resumed, and a waiting session still waits."""
     with serve_langgraph(langgraph_python, tmp_path) as server, open_client(server) as client:
         waiting = client.sessions.create()
         _, asked = run(client, waiting, "/question")

@@ -1,4 +1,4 @@
-"""Runs the ADK API server in a process of its own, in the virtual environment that holds it."""
+"""Runs the ADK API server in another process, with the virtual environment in which it is installed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def serve_adk(
     """Run a server while the context is open.
 
     Args:
-        python: Interpreter of the environment that holds it.
-        workdir: Where it keeps sessions.
-        storage: How it keeps them: in a SQLite file, which outlives a start, or in memory.
-        options: Further options of its command.
+        python: Interpreter of the environment in which it is installed.
+        workdir: Folder for its sessions.
+        storage: Storage of the sessions: a SQLite file, which survives a restart, or memory.
+        options: Additional options of its command.
     """
     database = f"sqlite:///{workdir / 'sessions.db'}"
     arguments = ["--host", "127.0.0.1", "--port", "{port}", "--artifact_service_uri", "memory://"]

@@ -1,6 +1,6 @@
-"""A model that follows a script: the first word of the user's message decides what it does. No account, no network.
+"""A model that follows a script, chosen by the first word of the user's message. It needs no account and no network.
 
-The interpreter of the virtual environment that holds the server runs this file; ours cannot.
+The interpreter of the server's virtual environment runs this file; ours lacks the packages.
 """
 
 # mypy: disable-error-code="import-not-found,misc"
@@ -32,7 +32,7 @@ ENDS = {
 
 
 class ScriptedModel(BaseLlm):
-    """Each call does the next step of the script."""
+    """A model that performs the next step of the script in each call."""
 
     async def generate_content_async(
         self, llm_request: LlmRequest, stream: bool = False
@@ -109,12 +109,14 @@ def _calls(word: str, rest: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _last_message(request: LlmRequest) -> tuple[str, int]:
-    """The user's last message, and how often tools or other agents have acted since."""
+    """Return the user's last message, and the number of tool results and other agents' messages since."""
     message, responses = "", 0
     for content in request.contents:
         parts = content.parts or []
         texts = [part.text for part in parts if part.text and content.role == "user"]
-        is_of_others = bool(texts) and texts[0].startswith("For context")  # how an agent is shown what others did
+        is_of_others = bool(texts) and texts[0].startswith(
+            "For context"
+        )  # the format in which an agent gets the work of other agents
         if texts and not is_of_others:
             message, responses = texts[-1], 0
         responses += is_of_others + sum(part.function_response is not None for part in parts)

@@ -1,6 +1,6 @@
-"""Prints what the installed AgentScope service publishes: its OpenAPI document, and its events, which that leaves out.
+"""Prints the description of the installed AgentScope service: its OpenAPI document and, separately, its events.
 
-The interpreter of the virtual environment that holds the service runs this file; ours cannot.
+The interpreter of the service's virtual environment runs this file; ours lacks the packages.
 """
 
 # mypy: disable-error-code="import-not-found"

@@ -1,7 +1,7 @@
 """The first published AgentScope service, 2.0.0, on a loopback port: legacy_server.py PORT WORKDIR REDISPORT.
 
-The interpreter of the virtual environment that holds that service runs this file; ours cannot. It keeps everything in
-Redis.
+The interpreter of the service's virtual environment runs this file; ours lacks the packages. The service stores
+everything in Redis.
 """
 
 # mypy: disable-error-code="import-not-found"

@@ -1,4 +1,4 @@
-"""Answers of the stub of a model."""
+"""Responses of the model stub."""
 
 import json
 import uuid
@@ -14,12 +14,12 @@ _REMINDER = "<system-reminder>"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of the model.
+    """One response of the model.
 
     Attributes:
         deltas: The `delta` of each chunk.
-        pause_s: Pause after each.
-        status: HTTP status of a refusal; None for no refusal.
+        pause_s: Seconds to wait after each chunk.
+        status: HTTP status of an error; None for a success.
     """
 
     deltas: tuple[Mapping[str, Any], ...] = ()
@@ -34,7 +34,7 @@ _FIXED = {
 
 
 def answer_to(request: Mapping[str, Any]) -> Answer | None:
-    """The model's answer to a request; None if no model has that name."""
+    """Return the model's response to a request; None if no model has that name."""
     if _is_naming(request):
         return Answer((_calls([(_NAMING_TOOL, {"title": "A title"})]),))
     if request["model"] in _FIXED:
@@ -43,13 +43,13 @@ def answer_to(request: Mapping[str, Any]) -> Answer | None:
 
 
 def _is_naming(request: Mapping[str, Any]) -> bool:
-    """Whether the service asks for a session's name, which it does with a tool that must be used."""
+    """Whether the service requests a name for a session. It requires the use of a tool for this."""
     choice = request.get("tool_choice")
     return isinstance(choice, dict) and choice["function"]["name"] == _NAMING_TOOL
 
 
 def _scripted(messages: Sequence[Mapping[str, Any]]) -> Answer:
-    """The next step of the scripted agent: one act of its script for each answer already given to the message."""
+    """Return the next step of the scripted agent: one act of its script for each response since the message."""
     told = max((index for index, message in enumerate(messages) if _is_human(message)), default=0)
     given = sum(message["role"] == "assistant" for message in messages[told:])
     rounds = _rounds(script_for(_text(messages[told]) if _is_human(messages[told]) else ""))
@@ -57,7 +57,7 @@ def _scripted(messages: Sequence[Mapping[str, Any]]) -> Answer:
 
 
 def _rounds(script: Sequence[Act]) -> list[list[Act]]:
-    """The acts of each answer: one that uses tools ends there."""
+    """Return the acts of each response. A response ends with its first use of tools."""
     rounds: list[list[Act]] = [[]]
     for act in script:
         rounds[-1].append(act)
@@ -83,7 +83,7 @@ def _answer(acts: Sequence[Act]) -> Answer:
 
 
 def _call(use: ToolUse) -> tuple[str, Mapping[str, Any]]:
-    """A harmless use of the service's own tool in its place, one that writes if it has to be approved."""
+    """Return a harmless use of the service's shell tool for a scripted one. It writes a file if it needs approval."""
     match use:
         case ClientTool():
             return use.name, use.arguments
@@ -117,5 +117,5 @@ def _text(message: Mapping[str, Any]) -> str:
 
 
 def echo_of(text: str) -> str:
-    """The answer of the model `scripted` to a plain message."""
+    """Return the response of the model `scripted` to a message without a command."""
     return f"You said: {text}"

@@ -1,7 +1,7 @@
-"""A stub of the OpenAI chat completions endpoint, for the real service to call.
+"""A stub of the OpenAI chat completions endpoint that the real service calls.
 
-What it answers is a script, and the name of the model chooses it: `plain` answers at once, `slow` takes ten seconds,
-and `scripted` does what the emulators' scripted agent does with the same message.
+The name of the model chooses the script of the responses: `plain` responds at once, `slow` takes ten seconds, and
+`scripted` behaves like the emulators' scripted agent.
 https://platform.openai.com/docs/api-reference/chat/streaming (read 2026-11)
 """
 
@@ -20,7 +20,7 @@ _USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 
 @contextlib.contextmanager
 def serve_models() -> Iterator[str]:
-    """Serve the scripts on a free loopback port; gives the base URL for a credential."""
+    """Serve the scripts on a free loopback port. Yields the base URL for a credential."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Completions)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="model-stub")
     thread.start()
@@ -36,7 +36,7 @@ class _Completions(BaseHTTPRequestHandler):
     requests: ClassVar[list[dict[str, Any]]] = []
 
     def do_GET(self) -> None:
-        """The key, the model and the number of messages of each request so far."""
+        """Return the key, the model and the number of messages of each request so far."""
         body = json.dumps(self.requests).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -58,7 +58,7 @@ class _Completions(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream" if request.get("stream") else "application/json")
         self.end_headers()
-        # The service hangs up when its run is interrupted.
+        # The service closes the connection when its run is interrupted.
         with contextlib.suppress(ConnectionError):
             self._say(answer, request["model"])
 
@@ -77,5 +77,5 @@ class _Completions(BaseHTTPRequestHandler):
     def _send_frame(self, data: str) -> None:
         self.wfile.write(f"data: {data}\n\n".encode())
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class names it)
-        """Keep the test's output to itself."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name in the base class)
+        """Write no log lines into the output of the tests."""

@@ -1,4 +1,4 @@
-"""Starts and stops the real AgentScope service, and speaks its raw HTTP."""
+"""Starts and stops the real AgentScope service, and sends raw HTTP requests to it."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from polysession.testing import ServerProcess, process
 
 _SERVER = Path(__file__).with_name("server.py")
 _LEGACY_SERVER = Path(__file__).with_name("legacy_server.py")
-# Far from UTC, so that a time that should be UTC and is not shows.
+# Far from UTC, to find times that should be in UTC and are not.
 _ZONE = "Asia/Shanghai"
 
 
@@ -22,15 +22,15 @@ class AgentScopeService:
     """A running service.
 
     Attributes:
-        base_url: Where it listens.
-        models_url: Base URL of the model stub, as the service reaches it.
+        base_url: URL of the service.
+        models_url: Base URL of the model stub for the service.
     """
 
     base_url: str
     models_url: str
 
     def create_credential(self, user_id: str) -> str:
-        """A credential of that user for the model stub; gives its id."""
+        """Create a user's credential for the model stub. Returns its id."""
         data = {
             "type": "openai_credential",
             "name": "stub",
@@ -40,11 +40,11 @@ class AgentScopeService:
         return str(self._post("/credential/", user_id, {"data": data})["credential_id"])
 
     def create_agent(self, user_id: str) -> str:
-        """An agent of that user; gives its id."""
+        """Create an agent of a user. Returns its id."""
         return str(self._post("/agent/", user_id, {"name": "Live agent"})["agent_id"])
 
     def model_requests(self, user_id: str) -> list[dict[str, Any]]:
-        """The model and the number of messages of each request that the service sent to the model for that user."""
+        """Return the model and the number of messages of each request that the service sent to the stub for a user."""
         asked = httpx.get(f"{self.models_url}/requests", trust_env=False).json()
         return [each for each in asked if each["key"] == f"Bearer {_key_of(user_id)}"]
 
@@ -59,16 +59,16 @@ def _key_of(user_id: str) -> str:
 
 
 def model_config(credential_id: str, script: str = "plain") -> dict[str, Any]:
-    """A session's `chat_model_config` whose model is a script of the stub."""
+    """Return a session's `chat_model_config` with a script of the stub as its model."""
     return {"type": "openai_credential", "credential_id": credential_id, "model": script, "parameters": {}}
 
 
 @contextlib.contextmanager
 def serve_agentscope(python: Path, workdir: Path, models_url: str) -> Iterator[AgentScopeService]:
-    """Run the service with that interpreter while the context is open.
+    """Run the service with an interpreter while the context is open.
 
     Raises:
-        RuntimeError: It did not start; the message holds what it printed.
+        RuntimeError: It did not start. The message contains its output.
     """
     with _serving(python, _SERVER, workdir, "/health") as server:
         yield AgentScopeService(server.base_url, models_url)
@@ -78,10 +78,10 @@ def serve_agentscope(python: Path, workdir: Path, models_url: str) -> Iterator[A
 def serve_legacy_agentscope(
     python: Path, workdir: Path, models_url: str, redis_port: int
 ) -> Iterator[AgentScopeService]:
-    """Run the first published service, 2.0.0, likewise; it has no `/health`.
+    """Run the first published service, 2.0.0, while the context is open. It has no `/health`.
 
     Raises:
-        RuntimeError: As `serve_agentscope`.
+        RuntimeError: See `serve_agentscope`.
     """
     with _serving(python, _LEGACY_SERVER, workdir, "/openapi.json", str(redis_port)) as server:
         yield AgentScopeService(server.base_url, models_url)
@@ -94,7 +94,7 @@ def serve_restartable_agentscope(
     """Run the service with its data in a file, so that it can be killed and started again.
 
     Raises:
-        RuntimeError: As `serve_agentscope`.
+        RuntimeError: See `serve_agentscope`.
     """
     with _serving(python, _SERVER, workdir, "/health", f"sqlite+aiosqlite:///{workdir}/data.sqlite") as server:
         yield AgentScopeService(server.base_url, models_url), server

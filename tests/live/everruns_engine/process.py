@@ -1,6 +1,6 @@
-"""Builds the Everruns engine from its crate, and starts and stops it. Only recording needs it, and Rust.
+"""Builds the Everruns engine from its crate, and starts and stops it. Only recordings need the engine, and Rust.
 
-`CARGO_TARGET_DIR` says where cargo builds; a first build takes some minutes.
+`CARGO_TARGET_DIR` is the folder of the build. The first build takes some minutes.
 """
 
 import contextlib
@@ -20,21 +20,21 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+\S*")
 
 
 def engine_version() -> str:
-    """Version of the crate that serves."""
+    """Return the version of the crate of the server."""
     dependencies = tomllib.loads(_CRATE.read_text(encoding="utf-8"))["dependencies"]
     return str(dependencies["everruns-serve"]).removeprefix("=")
 
 
 def build_engine() -> Path:
-    """The program, built again if its source has changed.
+    """Return the program, after a build if its source has changed.
 
     Raises:
-        RuntimeError: There is no cargo, or it failed; the message holds what it printed.
+        RuntimeError: There is no cargo, or it failed. The message contains its output.
     """
     cargo = shutil.which("cargo")
     if cargo is None:
         raise RuntimeError("recording from the Everruns engine needs Rust 1.94 or newer: cargo was not found")
-    built = subprocess.run(  # noqa: S603  (cargo is the developer's own)
+    built = subprocess.run(  # noqa: S603  (the developer's cargo)
         [cargo, "build", "--manifest-path", _CRATE, "--message-format=json-render-diagnostics"],
         capture_output=True,
         check=False,
@@ -48,15 +48,15 @@ def build_engine() -> Path:
 
 @contextlib.contextmanager
 def serve_everruns(engine: Path, workdir: Path, *, api_key: str = "") -> Iterator[str]:
-    """Run the engine while the context is open; gives its base URL.
+    """Run the engine while the context is open. Yields its base URL.
 
     Args:
         engine: The program.
-        workdir: Where it keeps its sessions.
-        api_key: The key that it asks for; without one it asks for none.
+        workdir: Folder for its sessions.
+        api_key: API key that it requires; None requires none.
 
     Raises:
-        RuntimeError: It did not start; the message holds what it printed.
+        RuntimeError: It did not start. The message contains its output.
     """
     workdir.mkdir(exist_ok=True)
     environment = os.environ | {"SERVE_API_KEYS": api_key}

@@ -1,6 +1,6 @@
-"""Authentication of its own, as a team adds it: a key names its owner, and each owner has threads of its own.
+"""Custom authentication: a key identifies its owner, and each owner has separate threads.
 
-The interpreter of the virtual environment that holds the server runs this file.
+The interpreter of the server's virtual environment runs this file.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ auth = Auth()
 
 @auth.authenticate
 async def authenticate(headers: dict[bytes, bytes]) -> Auth.types.MinimalUserDict:
-    """The owner whom the key names."""
+    """Return the owner of the key."""
     key = headers.get(b"x-api-key", b"").decode()
     if not key:
         raise Auth.exceptions.HTTPException(status_code=401, detail="no key")
@@ -23,7 +23,7 @@ async def authenticate(headers: dict[bytes, bytes]) -> Auth.types.MinimalUserDic
 
 @auth.on.threads
 async def own_threads(ctx: Auth.types.AuthContext, value: dict[str, Any]) -> dict[str, str]:
-    """Write the owner into new threads, and find no others."""
+    """Add the owner to new threads, and hide the threads of other owners."""
     owner = {"owner": ctx.user.identity}
     value.setdefault("metadata", {}).update(owner)
     return owner

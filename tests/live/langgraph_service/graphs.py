@@ -1,6 +1,6 @@
-"""Graphs whose agent follows the script: `agent` alone, `nested` in another graph, `approving` ready-made.
+"""Graphs whose agent follows the script: `agent`, `nested` (as a subgraph), and `approving` (LangChain's agent).
 
-The interpreter of the virtual environment that holds the server runs this file; ours cannot.
+The interpreter of the server's virtual environment runs this file; ours lacks the packages.
 """
 
 # mypy: disable-error-code="import-not-found,misc,untyped-decorator"
@@ -21,7 +21,7 @@ from scripted import ScriptedModel, command_of
 
 
 class State(TypedDict):
-    """The conversation."""
+    """State of the graph: the conversation."""
 
     messages: Annotated[list[AnyMessage], add_messages]
 
@@ -33,7 +33,7 @@ class Uses(TypedDict):
 
 
 async def respond(state: State) -> dict[str, Any]:
-    """Ask a question where the script has one; then let the model speak."""
+    """Ask the script's question, if there is one, and then call the model."""
     _, word, rest = command_of(state["messages"])
     if word == "/return":
         return {"messages": [AIMessage(f"No model says: {rest}")]}
@@ -49,14 +49,14 @@ async def respond(state: State) -> dict[str, Any]:
 
 
 async def _ask_model(status: int) -> None:
-    """Ask a model of OpenAI, whose API answers with this HTTP status."""
+    """Call a model of OpenAI whose API responds with this HTTP status."""
     answer = httpx.Response(status, json={"error": {"message": "the model refuses", "type": "stub"}})
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as http:
         await ChatOpenAI(model="stub", api_key="stub", max_retries=0, http_async_client=http).ainvoke("hello")
 
 
 def route(state: State) -> list[Send] | str:
-    """Approvals of one step are one question; each other call is a task of its own."""
+    """Route tool calls: all approvals of a step to one task, and each other call to a separate task."""
     _, word, _ = command_of(state["messages"])
     calls = getattr(state["messages"][-1], "tool_calls", [])
     if not calls:
@@ -74,14 +74,14 @@ async def tools(uses: Uses) -> dict[str, Any]:
 
 
 async def client(uses: Uses) -> dict[str, Any]:
-    """Have the caller run a tool."""
+    """Let the caller run a tool."""
     (call,) = uses["calls"]
     output = interrupt({"type": "client_tool", "name": call["name"], "args": call["args"]})
     return {"messages": [_message(call, output if isinstance(output, str) else str(output))]}
 
 
 async def approvals(uses: Uses) -> dict[str, Any]:
-    """Run tools that the caller approves; the question and its answer have the form of the ready-made middleware."""
+    """Run the tools that the caller approves. Request and answer have the format of LangChain's middleware."""
     calls = uses["calls"]
     requests = [
         {"name": call["name"], "args": call["args"], "description": "Tool execution requires approval"}

@@ -1,4 +1,4 @@
-"""Runs LangGraph's Agent Server in a process of its own, in the virtual environment that holds it."""
+"""Runs LangGraph's Agent Server in another process, with the virtual environment in which it is installed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _RUNS_AT_ONCE: Final = 24
 
 @contextlib.contextmanager
 def serve_langgraph(python: Path, workdir: Path, *, with_auth: bool = False) -> Iterator[ServerProcess]:
-    """Run a server while the context is open. It stores its threads when it is stopped, and not when it is killed.
+    """Run a server while the context is open. It stores its threads when it is stopped, but not when it is killed.
 
     Args:
-        python: Interpreter of the environment that holds it.
-        workdir: Where it keeps threads; the graphs are copied there, because it writes beside them.
-        with_auth: Whether it demands a key: see `auth.py`.
+        python: Interpreter of the environment in which it is installed.
+        workdir: Folder for its threads. The graphs are copied into it, because the server writes next to them.
+        with_auth: Whether it requires a key: see `auth.py`.
     """
     for name in _SERVED:
         shutil.copy(HERE / name, workdir / name)

@@ -1,6 +1,6 @@
-"""A model that follows a script: the first word of the user's message decides what it does. No account, no network.
+"""A model that follows a script, chosen by the first word of the user's message. It needs no account and no network.
 
-The interpreter of the virtual environment that holds the server runs this file; ours cannot.
+The interpreter of the server's virtual environment runs this file; ours lacks the packages.
 """
 
 # mypy: disable-error-code="import-not-found,misc"
@@ -33,21 +33,21 @@ ENDS = {
 
 
 def command_of(messages: Sequence[BaseMessage]) -> tuple[str, str, str]:
-    """The user's last message: its text, its first word, and the rest."""
+    """Return the user's last message: its text, its first word, and the rest."""
     text = next((message.text for message in reversed(messages) if isinstance(message, HumanMessage)), "")
     word, _, rest = text.partition(" ")
     return text, word, rest.strip()
 
 
 class ScriptedModel(BaseChatModel):
-    """Each call does the next step of the script."""
+    """A model that performs the next step of the script in each call."""
 
     @property
     def _llm_type(self) -> str:
         return "scripted"
 
     def bind_tools(self, tools: Sequence[Any], **_: Any) -> "ScriptedModel":
-        """The script knows the tools."""
+        """Return this model: its script contains the tool calls."""
         return self
 
     def _generate(

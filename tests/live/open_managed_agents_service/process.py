@@ -1,4 +1,4 @@
-"""Runs open-managed-agents in a process of its own, in the virtual environment that holds it."""
+"""Runs open-managed-agents in another process, with the virtual environment in which it is installed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def serve_open_managed_agents(python: Path, workdir: Path) -> Iterator[ServerPro
     """Run a server while the context is open.
 
     Args:
-        python: Interpreter of the environment that holds it.
-        workdir: Where it keeps its database.
+        python: Interpreter of the environment in which it is installed.
+        workdir: Folder for its database.
     """
     environment = {
         "PATH": os.environ["PATH"],

@@ -1,8 +1,8 @@
-"""Serves open-managed-agents on the port that is given. Its own interpreter runs this file; ours cannot.
+"""Serves open-managed-agents on a given port. The interpreter of its virtual environment runs this file.
 
-Routes, rules, log and streams are the server's. Its local runtime, which has no model, knows what an agent with tools
-does: it uses the first one. For an agent without tools it is replaced here by one that follows the commands of our
-emulators, with events as the local runtime writes them.
+Routes, rules, log and streams are those of the server. Its local runtime has no model: an agent with tools uses the
+first one. For an agent without tools, this file replaces it by a runtime that follows the commands of our emulators and
+writes events in the same format.
 """
 
 # mypy: disable-error-code="import-not-found,no-any-return"
@@ -28,7 +28,7 @@ _local_runtime = runner._execute_local
 
 
 async def follow_script(version: Any, history: Any, environment_config: Any = None, **options: Any) -> Any:
-    """Do what the user's last message says."""
+    """Perform the command in the user's last message."""
     if version.tools:
         return await _local_runtime(version, history, environment_config, **options)
     text = _last_message(history)
@@ -50,7 +50,7 @@ def _last_message(history: Any) -> str:
 
 
 def _answers(history: Any) -> list[Any]:
-    """The answers since the last message."""
+    """Return the answers since the last message."""
     last = max((number for number, event in enumerate(history) if event.type == "user.message"), default=-1)
     results = {"user.tool_confirmation", "user.custom_tool_result"}
     return [event for event in history[last + 1 :] if event.type in results]
@@ -67,7 +67,7 @@ def _use(kind: str, place: int) -> dict[str, Any]:
 
 
 def _events(command: str, number: int, answers: list[Any]) -> list[dict[str, Any]]:
-    """The events before the agent's last words."""
+    """Return the events before the agent's last message."""
     if command == "/think":
         return [{"type": "agent.thinking", "content": [{"type": "text", "text": "The user wants to see me think."}]}]
     if command == "/tool":

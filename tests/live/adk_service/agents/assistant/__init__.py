@@ -1,3 +1,3 @@
-"""An app of the server that judges."""
+"""An app of the real server."""
 
-from . import agent  # noqa: F401  (the server looks for it)
+from . import agent  # noqa: F401  (the server imports it)

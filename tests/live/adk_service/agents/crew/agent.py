@@ -1,4 +1,4 @@
-"""Several agents: one hands over, some follow each other, two work side by side."""
+"""Several agents: one transfers to others, some run in sequence, two run in parallel."""
 
 # mypy: disable-error-code="import-not-found"
 
@@ -7,7 +7,7 @@ from scripted import ScriptedModel
 
 
 def member(name: str, description: str = "Is one of the crew.", **options: object) -> LlmAgent:
-    """An agent that follows the script."""
+    """Return an agent that follows the script."""
     return LlmAgent(name=name, model=ScriptedModel(model="scripted"), description=description, **options)
 
 

@@ -1,4 +1,4 @@
-"""An agent without a model: `/nothing`, `/fail`, `/count N`, and a change of state for anything else."""
+"""An agent without a model: `/nothing`, `/fail`, `/count N`, and a change of the state for every other message."""
 
 # mypy: disable-error-code="import-not-found,misc"
 
@@ -10,7 +10,7 @@ from google.genai import types
 
 
 class Quiet(BaseAgent):
-    """Says nothing, unless it counts."""
+    """Sends messages only for `/count N`."""
 
     async def _run_async_impl(self, ctx: InvocationContext) -> AsyncGenerator[Event, None]:
         parts = ctx.user_content.parts if ctx.user_content else []
