@@ -36,7 +36,8 @@ _STORED: Final = (
     *("session.status", "turn.started", "turn.ended", "message.completed", "thinking.completed"),
     *("tool_call.completed", "tool_result.completed", "action.required", "usage", "error", "raw"),
 )
-_TURN_TYPES: Final = ("user.message", *ANSWERED_IN, "session.status_running", "session.status_idle")
+_ACTS: Final = "span.model_request_start"
+_TURN_TYPES: Final = ("user.message", *ANSWERED_IN, "session.status_running", _ACTS, "session.status_idle")
 
 
 class AnthropicStream(ManagedStream):
@@ -123,9 +124,10 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         self, ref: SessionRef, reader: EventReader, after: str | None, mark: TurnMark, to_send: Call | None = None
     ) -> None:
         self._queued: dict[str, Sequence[Event]] = {}  # our input, read before it was processed
-        self._turn_events: Sequence[bytes] = ()  # the newest inputs, starts and ends of turns in the event list
+        self._turn_events: Sequence[bytes] = ()  # the newest events of `_TURN_TYPES` in the event list
         self._started: str | None = None  # the start of a turn that may be ours
         self._is_busy = self._is_foreign = reader.in_turn  # another client's turn is in progress
+        self._is_answered = False  # another client's input comes before the start of a turn, as answers do
         self._has_joined = False  # our input was sent in the middle of that turn
         super().__init__(ref, reader, after, mark, to_send)
 
@@ -154,7 +156,7 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         if isinstance(last, TurnEnded):
             return self._deliver_end(events, last)
         self._track_turn(first)
-        if not (isinstance(first, TurnStarted) and self._queued) or self._held:
+        if not (isinstance(first, TurnStarted) and self._queued) or self._held or self._is_foreign:
             return super()._deliver(events)
         self._started = first.id
         return (*super()._deliver(events), Reconcile())
@@ -171,36 +173,48 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return (*self._begin(), *super()._deliver(events))
 
     def _deliver_end(self, events: Sequence[Event], end: TurnEnded) -> Items:
+        if self._is_flushed(end):
+            return (*self._begin(), *self._claim(), *super()._deliver(events))
         if self._is_our_end(end):
             return (*self._claim(), *super()._deliver(events))
-        self._is_busy = self._is_foreign = self._has_joined = False
+        self._is_busy = self._is_foreign = self._is_answered = self._has_joined = False
         self._reader.expect_turn()
         return super()._deliver(events)
 
     def _is_our_end(self, end: TurnEnded) -> bool:
         """Return whether our input was processed before this end of a turn, or was discarded with it."""
-        is_flushed = bool(self._queued) and end.native_reason == "retries_exhausted"
-        return is_flushed or self._turns_since_input(end.id) >= 0
+        return self._is_flushed(end) or self._turns_since_input(end.id) >= 0
+
+    def _is_flushed(self, end: TurnEnded) -> bool:
+        """Return whether our queued input was discarded with this end of a turn."""
+        return bool(self._queued) and end.native_reason == "retries_exhausted"
 
     def _track_turn(self, first: Event) -> None:
         """Track whether another client's input started the turn in progress."""
         if isinstance(first, TurnStarted):
-            self._is_busy, self._is_foreign, self._has_joined = True, False, False
+            self._is_busy, self._is_foreign, self._has_joined = True, self._is_answered, False
         elif is_input(first.native_type) and first.created_at is not None:
+            self._is_answered = self._is_answered or not self._is_busy
             self._is_foreign = True
         elif first.native_type.startswith("agent."):
             self._is_busy = True
             self._has_joined = self._has_joined or self._is_foreign
 
     def _claim(self) -> Items:
-        """Record that the turn in progress is ours, and return its held events."""
+        """Record that the turn in progress is ours, and return its held events.
+
+        The event list may have our input after events that are still to come, so the position does not move.
+        """
         self._note(is_proven=True)
         listed = {head_of(item).id: item for item in self._turn_events}
         queued, self._queued = self._queued, {}
-        items: list[Event | Step] = [*self._begin()]
+        if self._has_joined:
+            self._reader.forget_usage()
+        items: list[Event | Step] = []
         for event_id, events in queued.items():
-            processed = self._reader.read(listed[event_id]) if event_id in listed else ()
-            items += super()._deliver(processed or events)
+            self._reader.is_first_delivery(event_id, is_processed=False)
+            items += EventReader(self._ref.id).read(listed[event_id]) if event_id in listed else events
+        self._move_to(self._after)
         return items
 
     def _begin(self) -> Sequence[Event]:
@@ -217,7 +231,7 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         if not self._mark.is_proven and (self._started is not None or self._has_unclear_end()):
             self._turn_events = yield from self._read_turn_events()
         started, self._started = self._started, None
-        if started is not None and not self._mark.is_proven and self._turns_since_input(started) == 0:
+        if started is not None and not self._mark.is_proven and self._starts_with_input(started):
             return (*self._claim(), Reconcile())
         return (yield from super().reconcile())
 
@@ -249,7 +263,7 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return any(self._proves(event) for event in events) or (isinstance(last, TurnEnded) and self._is_our_end(last))
 
     def _read_turn_events(self) -> Flow[Sequence[bytes]]:
-        """Read the newest inputs, starts and ends of turns from the event list."""
+        """Read the newest inputs, model requests, and starts and ends of turns from the event list."""
         parameters = ANTHROPIC.page_parameters(ANTHROPIC.history_page, None)
         page = yield from read_events(ANTHROPIC, self._ref, {**NEWEST_FIRST, "types[]": _TURN_TYPES, **parameters})
         return page.items
@@ -272,3 +286,14 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
             if ours is None and is_processed and self._is_ours(head.id, head.type, item):
                 ours = ends
         return -1 if ours is None else ours - found
+
+    def _starts_with_input(self, started: str) -> bool:
+        """Return whether a turn starts with our input. In the event list, no model request comes between them."""
+        acts = has_input = False
+        for item in self._turn_events:
+            head = head_of(item)
+            if head.id == started:
+                break
+            is_ours = self._is_ours(head.id, head.type, item)
+            has_input, acts = has_input or is_ours, not is_ours and (acts or head.type == _ACTS)
+        return self._turns_since_input(started) == 0 and not (has_input and acts)

@@ -225,6 +225,64 @@ def test_input_that_joins_a_turn_starts_ours_at_that_point() -> None:
     assert end_of(followed.events).usage is None, "it includes the part of the other client"
 
 
+# Input while the agent waits for an answer that another client sends.
+
+WAITED = idle("i-waits", "requires_action", event_ids=["sevt_a"])
+ANSWERED = (
+    event("sevt_yes", "user.tool_confirmation", 1, tool_use_id="sevt_a", result="allow"),
+    running("r0", 1),
+    event("sevt_result", "agent.tool_result", 1, tool_use_id="sevt_a", content=[]),
+    event("s0", "span.model_request_start", 1),
+    says("a0", "The tool has run", 2),
+)
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_the_turn_of_an_answer_is_not_ours_although_our_message_came_first(*, joins: bool) -> None:
+    ours = (*OUR_PART[1:3], usage("u1", 30, "3", 6), OUR_PART[3])
+    rest = ours if joins else (usage("u0", 10, "1", 3), THEIR_END, OUR_PART[0], *ours)
+    looks = [] if joins else [listed(WAITED, *ANSWERED[:2], THEIR_END, QUEUED)] * 2
+    followed = turn(tape(QUEUED, *ANSWERED, *rest), newest=(WAITED, usage("u", 5, "1")), replies=looks)
+
+    assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
+    assert followed.events[0].synthetic is joins
+    consumed = end_of(followed.events).usage
+    assert (consumed and consumed.input_tokens) == (None if joins else 20), "another client's part is not in it"
+
+
+def test_a_list_that_knows_first_that_our_message_joined_claims_nothing_of_the_part_before() -> None:
+    """At the start of the other turn, the list has our message processed, behind what the agent did."""
+    theirs = (*THEIRS[:2], event("s0", "span.model_request_start", 1), says("a0", "To you", 2))
+    look = listed(BEFORE, *theirs, *OUR_PART[1:3])
+    followed = turn(tape(QUEUED, *theirs, *OUR_PART[1:]), replies=[look])
+
+    assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
+    assert followed.events[0].synthetic
+
+
+def test_what_lies_before_our_message_in_the_list_is_not_lost_by_a_break() -> None:
+    """At the start of the turn, the list already shows our message as processed, after another event."""
+    between = event("sevt_between", "agent.thinking", 4)
+    whole = (BEFORE, OUR_PART[0], between, *OUR_PART[1:])
+    look, rest = listed(*whole[:-2]), listed(*whole)
+    followed = turn(tape(QUEUED, OUR_PART[0]), b"", replies=[look, rest])
+    left = turn(tape(QUEUED, OUR_PART[0]), replies=[look])
+    resumed = stream(b"", cursor=left.cursors[-1], replies=[rest])
+
+    assert shown(followed.events) == ["turn.started", MINE, "thinking.completed", "Yes", "ended completed"]
+    assert shown(resumed.events) == ["thinking.completed", "Yes", "ended completed"]
+
+
+def test_a_turn_that_is_ours_by_the_list_only_is_delivered_whole() -> None:
+    """Input of another client came meanwhile, and our input is not sent again."""
+    stop = event("sevt_stop", "user.interrupt", 4)
+    rest = (OUR_PART[0], stop, *OUR_PART[2:])
+    looks = [listed(BEFORE, OUR_PART[0]), listed(BEFORE, *OUR_PART[:2], OUR_PART[-1])]
+    followed = turn(tape(QUEUED, *rest), replies=looks)
+
+    assert shown(followed.events) == ["turn.started", "Yes", MINE, "ended cancelled"]
+
+
 def test_discarded_input_fails() -> None:
     error = event("e0", "session.error", error={"type": "billing_error", "message": "no money"})
     end = idle("i0", "retries_exhausted", 3)

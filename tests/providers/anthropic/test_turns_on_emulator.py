@@ -28,6 +28,7 @@ from polysession import (
 from polysession.emulation import Act, AskApproval, EmulatorHandle, Fail, Fault, Say, serve
 from polysession_anthropic import AnthropicBudget, AnthropicListCost, AnthropicNewSession, AnthropicSessionChanges
 from polysession_anthropic.emulator import AnthropicEmulator
+from support.client_runners import ClientRunner, both_runners
 
 DEADLINE_S = 20.0
 RETRY = RetryPolicy(attempts=4, first_wait_s=0.01, max_wait_s=0.05)
@@ -133,6 +134,34 @@ def test_a_queued_message_may_join_the_turn_in_progress(
     assert said(events) == ["mine", "You said: mine"]
     assert (events[0].type, events[0].synthetic) == ("turn.started", True)
     assert result.usage is None, "it includes the part of the other client"
+
+
+@both_runners
+@pytest.mark.parametrize("joins", [False, True], ids=["own turn", "joins"])
+def test_a_message_before_the_answer_of_another_client_gets_its_own_events(
+    handle: EmulatorHandle,
+    client: Client,
+    control: AnthropicEmulator,
+    session: Session,
+    runner: ClientRunner,
+    *,
+    joins: bool,
+) -> None:
+    if joins:
+        control.join_queued(session.id)
+    _, asked = run(client, session, "/ask")
+
+    async def talk(own: Any) -> tuple[list[Event], TurnResult]:
+        async with own.sessions.run(session, "mine", deadline_s=DEADLINE_S) as turn:
+            client.sessions.answer(session, [Approve(action) for action in asked.actions])
+            return [event async for event in turn], turn.result
+
+    events, result = runner.play("anthropic", talk, retry=RETRY, **handle.settings)
+
+    assert (result.outcome, result.text) == (Outcome.COMPLETED, "You said: mine")
+    assert said(events) == ["mine", "You said: mine"]
+    assert (events[0].type, events[0].synthetic) == ("turn.started", joins)
+    assert (result.usage is None) == joins, "the other client's part is in it"
 
 
 def test_a_message_that_is_discarded_with_the_queue_fails(

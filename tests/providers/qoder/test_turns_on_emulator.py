@@ -333,3 +333,15 @@ def test_a_message_to_a_running_turn_is_a_conflict(client: Client, session: Sess
 
     with pytest.raises(Conflict):
         client.sessions.send(session, "now")
+
+
+def test_a_message_while_the_agent_waits_is_a_conflict_and_the_answer_continues(
+    handle: EmulatorHandle, client: Client, session: Session
+) -> None:
+    """No message is accepted then, so an event after the acceptance of a message is never that of an answer's turn."""
+    run_sync(handle, session, "/ask")
+    with pytest.raises(Conflict), client.sessions.run(session, "now", deadline_s=DEADLINE_S):
+        pass
+
+    answers = [Approve(action) for action in client.sessions.pending_actions(session)]
+    assert client.sessions.ask(session, answers, deadline_s=DEADLINE_S).text == "The decision was heard."
