@@ -1,4 +1,4 @@
-"""Converts Anthropic's events into the common events: the rows and the rules that differ from the family's. Pure.
+"""Converts Anthropic's events into the common events, where they differ from the family's.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
 """
@@ -44,7 +44,10 @@ _NO_USAGE: Final = Usage(**dict.fromkeys(_COUNTERS, 0))
 
 
 def is_input(kind: str) -> bool:
-    """Return whether clients send events of this type. They have no `processed_at` until the backend processed them."""
+    """Return whether clients send events of this type.
+
+    They have no `processed_at` until the backend processed them.
+    """
     return kind.startswith("user.") or kind == "system.message"
 
 
@@ -93,7 +96,10 @@ def _running(state: AnthropicState, wire: WireEvent, envelope: Envelope) -> Sequ
 
 
 def _idle(state: AnthropicState, wire: WireIdle, envelope: Envelope) -> Sequence[Event]:
-    """Read the end of a turn. The backend ends an interrupted turn with the same stop reason as a finished turn."""
+    """Read the end of a turn.
+
+    The backend ends an interrupted turn with the same stop reason as a finished turn.
+    """
     outcome = _OUTCOMES.get(reason_of(wire), Outcome.FAILED)
     if outcome is Outcome.COMPLETED and state.is_interrupted:
         outcome = Outcome.CANCELLED
@@ -144,7 +150,10 @@ _ROWS: Final[Mapping[str, Row]] = {
 }
 
 EVENT_TYPES: Final = types_of(_ROWS)
-"""The types of the common events for each of Anthropic's types. A type without an entry becomes `raw`."""
+"""The types of the common events for each of Anthropic's types.
+
+A type without an entry becomes `raw`.
+"""
 
 
 class EventReader(events.EventReader):
@@ -236,5 +245,5 @@ class EventReader(events.EventReader):
             self._state.usage_before = _NO_USAGE
 
     def forget_usage(self) -> None:
-        """Report no usage for the turn in progress, because the last report is not that of its start."""
+        """Report no usage for the turn in progress: that at its start is not known."""
         self._state.usage_before = None

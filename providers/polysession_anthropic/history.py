@@ -1,4 +1,4 @@
-"""Finds out whether a turn was interrupted, if its start is on another page of the event list.
+"""Finds the interrupt of a turn whose start is on another page of the event list.
 
 The backend ends an interrupted turn with the same stop reason as a finished turn. A stream has read the interrupt, so
 only lists need this module.
@@ -23,7 +23,7 @@ _TURN: Final = ("session.status_running", "session.status_rescheduled", "session
 
 
 def with_interruption(ref: SessionRef, page: Page[Event], *, newest_first: bool) -> Flow[Page[Event]]:
-    """Return the page, with its first `TurnEnded` as `cancelled` if the interrupt of that turn is on another page.
+    """Return the page, with its first turn as cancelled if the interrupt is on another page.
 
     Args:
         ref: The session.
@@ -38,7 +38,7 @@ def with_interruption(ref: SessionRef, page: Page[Event], *, newest_first: bool)
 
 
 def _unexplained_end(events: Sequence[Event]) -> TurnEnded | None:
-    """Return the first end of a turn, if it looks finished and the start of the turn is not among these events."""
+    """Return the first end of a turn, if it looks finished and the start is not in the page."""
     for event in events:
         if isinstance(event, TurnStarted):
             return None
@@ -48,7 +48,7 @@ def _unexplained_end(events: Sequence[Event]) -> TurnEnded | None:
 
 
 def _was_interrupted(ref: SessionRef, end: TurnEnded) -> Flow[bool]:
-    """Return whether the event list has a processed interrupt between the start and the end of a turn."""
+    """Return whether the event list has a processed interrupt in a turn."""
 
     def is_enough(items: Sequence[bytes]) -> bool:
         return _interrupted([head_of(item) for item in items], end.id) is not None
@@ -58,7 +58,10 @@ def _was_interrupted(ref: SessionRef, end: TurnEnded) -> Flow[bool]:
 
 
 def _interrupted(heads: Sequence[WireEvent], end_id: str | None) -> bool | None:
-    """Return whether a turn was interrupted; None if the events, newest first, do not reach back to its start."""
+    """Return whether a turn was interrupted; None if the events do not reach its start.
+
+    The events are newest first.
+    """
     after = next((index for index, head in enumerate(heads) if head.id == end_id), None)
     older = [] if after is None else heads[after + 1 :]
     for head, before in zip_longest(older, older[1:]):

@@ -64,7 +64,10 @@ class AnthropicListCost(ManagedBody):
 
 
 class AnthropicBudget(TypedBody):
-    """A limit on a session's cost at list prices. The reported cost may exceed it by one model request."""
+    """A limit on a session's cost at list prices.
+
+    The reported cost may exceed it by one model request.
+    """
 
     type: Literal["limit"] = "limit"
     max_list_cost: AnthropicListCost
@@ -75,7 +78,10 @@ class AnthropicAgentReference(AgentReference):
 
 
 class AnthropicAgentWithOverrides(AgentWithOverrides):
-    """A reference to an agent, with fields replaced for one session only. None or an empty list clears a field."""
+    """A reference to an agent, with fields replaced for one session only.
+
+    None or an empty list clears a field.
+    """
 
 
 class AnthropicNewSession(ManagedBody):
@@ -99,7 +105,10 @@ class AnthropicNewSession(ManagedBody):
 
 
 class AnthropicSessionAgentChanges(SessionAgentChanges):
-    """Fields of the session's agent to replace while the session is idle. Each list replaces the whole list."""
+    """Fields of the session's agent to replace while the session is idle.
+
+    Each list replaces the whole list.
+    """
 
 
 class AnthropicSessionChanges(ManagedBody):

@@ -59,7 +59,10 @@ T = TypeVar("T")
 
 _BETA: Final = "managed-agents-2026-04-01"
 _LARGEST_KNOWN_PAGE: Final = 100
-"""The documented maximum for the list of agents. That of other lists is larger or not documented."""
+"""The documented maximum for the list of agents.
+
+That of other lists is larger or not documented.
+"""
 _POLLS: Final = 10
 _POLL_EVERY_S: Final = 0.2
 _BUSY: Final = frozenset({SessionStatus.RUNNING, SessionStatus.RESCHEDULING})
@@ -243,7 +246,10 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
         return read_response(self.records.session, reply)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
-        """Read one page of sessions. The filters by title and metadata are applied here; the backend has none."""
+        """Read one page of sessions.
+
+        The filters by title and metadata are applied here; the backend has none.
+        """
         page = yield from super().list_sessions(query, cursor)
         emulated = {Feature.SESSIONS_LIST_TITLE_CONTAINS, Feature.SESSIONS_LIST_METADATA}
         return Page(apply_filters(page.items, query, emulated), page.next_cursor, page.problems)
@@ -257,7 +263,7 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
         return self._once_idle(ref, super().delete_session)
 
     def _once_idle(self, ref: SessionRef, act: Callable[[SessionRef], Flow[T]]) -> Flow[T]:
-        """Run a flow; after a refusal, run it once more if the session becomes idle within two seconds.
+        """Run a flow, and once more if it is refused and the session becomes idle in 2 seconds.
 
         The backend refuses a running session, and a session reads as running for a moment after the end of its turn.
 
@@ -274,7 +280,9 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
         raise refusal
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Interrupt the running turn. An idle session gets no interrupt, because it would have no effect.
+        """Interrupt the running turn.
+
+        An idle session gets no interrupt, because it would have no effect.
 
         Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming (read 2026-11-30)
         """
@@ -289,6 +297,9 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[Event]]:
-        """Read one page of events. One more call may find the interrupt of a turn that began on another page."""
+        """Read one page of events.
+
+        One more call may find the interrupt of a turn that began on another page.
+        """
         page = yield from super().list_events(ref, page_size, cursor, newest_first=newest_first)
         return (yield from with_interruption(ref, page, newest_first=newest_first))

@@ -72,7 +72,9 @@ def usage_fields(wire: WireUsage) -> dict[str, Any]:
 
 
 def new_body(new: NewSession) -> dict[str, Any]:
-    """Return the body of `POST /v1/sessions`. A model is sent as an override of the agent's model.
+    """Return the body of `POST /v1/sessions`.
+
+    A model is sent as an override of the agent's model.
 
     Raises:
         UsageError: The agent or the environment is missing, metadata is over a limit, the model is passed twice, or it

@@ -1,4 +1,6 @@
-"""Plans of Anthropic's streams and turns. The backend replays nothing, so missed events come from the event list.
+"""Plans of Anthropic's streams and turns.
+
+The backend replays nothing, so missed events come from the event list.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and, for the way to reconnect, the
 event runner of the SDK `anthropic` 2.14.0 (both read 2026-11-30)
@@ -31,7 +33,10 @@ from polysession_managed_agents.messages import ANSWERED_IN, LAST_EVENTS, head_o
 from polysession_managed_agents.turns import ManagedStream, ManagedTurn
 
 _MAX_PAGES: Final = 10
-"""Maximum number of pages of the event list that are read after a break. Older events are lost."""
+"""Maximum number of pages of the event list that are read after a break.
+
+Older events are lost.
+"""
 _STORED: Final = (
     *("session.status", "turn.started", "turn.ended", "message.completed", "thinking.completed"),
     *("tool_call.completed", "tool_result.completed", "action.required", "usage", "error", "raw"),
@@ -41,7 +46,10 @@ _TURN_TYPES: Final = ("user.message", *ANSWERED_IN, "session.status_running", _A
 
 
 class AnthropicStream(ManagedStream):
-    """Plan of a stream. A connection sends only new events; older ones are read from the event list."""
+    """Plan of a stream.
+
+    A connection sends only new events; older ones are read from the event list.
+    """
 
     reader_type = EventReader
     not_replayed = ("message.started", "message.delta", "thinking.started")
@@ -59,7 +67,10 @@ class AnthropicStream(ManagedStream):
         return (Reconcile(),) if self._is_behind else ()
 
     def _deliver(self, events: Sequence[Event]) -> Items:
-        """Deliver input when it is first read. The position does not move past input that is not processed."""
+        """Deliver input when it is first read.
+
+        The position does not move past input that is not processed.
+        """
         first = events[0] if events else None
         if first is None or first.id is None or not is_input(first.native_type):
             return super()._deliver(events)
@@ -139,7 +150,7 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return event_id in self._mark.sent_ids or self._is_sent(kind, content)
 
     def _is_unclear(self, events: Sequence[Event]) -> bool:
-        """Return whether these events may end another client's turn, or lack facts that the history has."""
+        """Return whether these events may end another client's turn, or are incomplete."""
         may_be_foreign = not self._mark.is_proven and events[0].native_type not in LAST_EVENTS
         return may_be_foreign or super()._is_unclear(events)
 
@@ -162,7 +173,10 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return (*super()._deliver(events), Reconcile())
 
     def _deliver_input(self, events: Sequence[Event]) -> Items:
-        """Deliver our input when it is processed, which proves that the turn is ours. Hold it while it is queued."""
+        """Deliver our input when it is processed, which proves that the turn is ours.
+
+        Hold it while it is queued.
+        """
         first = events[0]
         if first.created_at is None and first.id is not None:
             self._queued[first.id] = events
@@ -182,7 +196,7 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return super()._deliver(events)
 
     def _is_our_end(self, end: TurnEnded) -> bool:
-        """Return whether our input was processed before this end of a turn, or was discarded with it."""
+        """Return whether our input was processed before this end, or was discarded with it."""
         return self._is_flushed(end) or self._turns_since_input(end.id) >= 0
 
     def _is_flushed(self, end: TurnEnded) -> bool:
@@ -218,14 +232,17 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
         return items
 
     def _begin(self) -> Sequence[Event]:
-        """Return a start of our turn, if our input joined a turn in progress. Earlier events are not ours."""
+        """Return a start of our turn, if our input joined a turn in progress.
+
+        Earlier events are not ours.
+        """
         if not self._has_joined:
             return ()
         self._reader.forget_usage()
         return (TurnStarted(session_id=self._ref.id, synthetic=True),)
 
     def reconcile(self) -> Flow[Items]:
-        """Also check in the event list whether our input was processed in the turn that starts or ends."""
+        """Also check in the event list whether our input was processed in this turn."""
         if self._is_behind:
             yield from self._read_missed()
         if not self._mark.is_proven and (self._started is not None or self._has_unclear_end()):

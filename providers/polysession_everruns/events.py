@@ -1,4 +1,6 @@
-"""Converts Everruns' events into the common events. Pure; `EventReader` keeps the state of one stream.
+"""Converts Everruns' events into the common events.
+
+Pure; `EventReader` keeps the state of one stream.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, EventData, and https://docs.everruns.com, event and
 streaming pages; newer types: https://crates.io/crates/everruns-contracts, 0.50.1 (read 2026-11)
@@ -124,7 +126,7 @@ class EventReader:
         self._seen = RecentIds(_REMEMBERED_EVENTS)
 
     def read(self, content: bytes, kind: str = "") -> Sequence[Event]:
-        """Read one event and return its common events; none if the event was read before or adds no text.
+        """Read one event and return its common events; none for a repeated event or no new text.
 
         If a waiting turn continues, a synthetic `TurnStarted` comes first, because the backend sends no such event.
 
@@ -218,7 +220,10 @@ def _output_message(reader: EventReader, data: WireMessageData, envelope: Envelo
 
 
 def _conversation(_: EventReader, data: WireConversationData, envelope: Envelope) -> Sequence[Event] | None:
-    """Read a message that the agent sent with a tool. Newer servers distinguish it from the model's output."""
+    """Read a message that the agent sent with a tool.
+
+    Newer servers distinguish it from the model's output.
+    """
     if data.message_id is None or data.text is None:
         return None
     message = Message(
@@ -254,7 +259,10 @@ def _thinking_delta(reader: EventReader, data: WireTextData, envelope: Envelope)
 
 
 def _new_text(reader: EventReader, part: str, data: WireTextData, envelope: Envelope) -> str | None:
-    """Return the new text of a delta; None if it adds none. Deltas with a sequence number are stored and complete."""
+    """Return the new text of a delta; None if it adds none.
+
+    Deltas with a sequence number are stored and complete.
+    """
     delta = reader.fragments.join(part, data.delta, envelope["source"])
     if envelope["sequence"] is not None:
         return delta
@@ -295,7 +303,7 @@ def _turn_cancelled(reader: EventReader, data: WireTurnData, envelope: Envelope)
 
 
 def _turn_sealed(reader: EventReader, data: WireTurnData, envelope: Envelope) -> Sequence[Event]:
-    """Read the event of a turn that the server ended because of its budget or a lack of progress."""
+    """Read the event of a turn that the server ended for its budget or a lack of progress."""
     reason = data.reason or "sealed"
     outcome = _SEALED.get(reason, Outcome.FAILED)
     error = (data.detail or reason) if outcome is Outcome.FAILED else None
@@ -376,7 +384,10 @@ def _call_requested(reader: EventReader, data: WireToolCallsData, envelope: Enve
 
 
 def _calls(data: WireToolCallsData, envelope: Envelope) -> list[tuple[WireToolCall, bytes]]:
-    """Return the readable calls, each with its JSON text. The envelope's `problems` describe the others."""
+    """Return the readable calls, each with its JSON text.
+
+    The envelope's `problems` describe the others.
+    """
     calls = []
     for number, raw in enumerate(data.tool_calls or ()):
         content = bytes(raw)
@@ -394,7 +405,7 @@ def _calls(data: WireToolCallsData, envelope: Envelope) -> list[tuple[WireToolCa
 
 
 Builder: TypeAlias = Callable[[EventReader, Any, Envelope], Sequence[Event] | None]
-"""Builds the common events from the data of one event; None for an event that becomes a `RawEvent`."""
+"""Builds the common events from the data of one event; None for a `RawEvent`."""
 
 
 class Row(NamedTuple):
@@ -477,4 +488,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     CONNECTED: (),
     DISCONNECTING: (),
 }
-"""The types of the common events for each of Everruns' types. A type without an entry becomes `raw`."""
+"""The types of the common events for each of Everruns' types.
+
+A type without an entry becomes `raw`.
+"""

@@ -32,7 +32,10 @@ from polysession_everruns.wire import WireEvent, WireList
 
 _NEWEST: Final = 1
 _RECENT: Final = 50
-"""Number of newest events to read for the pending actions. After their request, a session logs only the answers."""
+"""Number of newest events to read for the pending actions.
+
+After their request, a session logs only the answers.
+"""
 _MAX_EVENTS: Final = 1000
 
 _read_event: Final = decoder(WireEvent)
@@ -58,7 +61,9 @@ def list_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> F
 
 
 def list_newest_events(ref: SessionRef, page_size: int | None, cursor: str | None) -> Flow[Page[Event]]:
-    """Read one page of events, newest first. The cursor is the sequence number of the page's oldest event.
+    """Read one page of events, newest first.
+
+    The cursor is the sequence number of the page's oldest event.
 
     Raises:
         MalformedResponse: The page has no event with a sequence number.
@@ -93,7 +98,7 @@ def _require_sequences(sequences: Sequence[int]) -> Sequence[int]:
 
 
 def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-    """Read the pending actions from the events, because the session's status changes a moment later."""
+    """Read the pending actions from the events. The session's status changes later."""
     reader, _ = yield from read_recent(ref)
     return reader.waiting.actions
 

@@ -56,7 +56,10 @@ _ROLES: Final[Mapping[str, Role]] = {
 }
 _REPLACEMENT: Final = "\ufffd"
 _REMEMBERED_MESSAGES: Final = 100
-"""Number of completed messages whose late deltas are dropped. Far more than a turn completes before they arrive."""
+"""Number of completed messages whose late deltas are dropped.
+
+Far more than a turn completes before they arrive.
+"""
 
 _read_list: Final = decoder(WireList)
 _read_message: Final = decoder(WireMessage)
@@ -64,7 +67,9 @@ _read_part: Final = decoder(WirePart)
 
 
 def message_reader(session_id: str, usage: Usage | None = None) -> Callable[[bytes], Message]:
-    """Return a function that reads a message of either shape. It raises `MalformedResponse` if the id is missing.
+    """Return a function that reads a message of either shape.
+
+    It raises `MalformedResponse` if the id is missing.
 
     Args:
         session_id: The session of the message, because a message inside an event does not name it.
@@ -119,7 +124,7 @@ def _file(part: WirePart) -> Block | None:
 
 
 def _reasoning(part: WirePart) -> Block | None:
-    """Read the reasoning, if the provider of the model publishes it: the full text, or a summary."""
+    """Read the full text or a summary of the reasoning, if the model's provider publishes it."""
     match part.text:
         case {"kind": "plain", "text": str(text)}:
             return ThinkingBlock(text=text)
@@ -154,7 +159,7 @@ _BLOCKS: Final[Mapping[str, Callable[[WirePart], Block | None]]] = {
 
 
 def to_output(value: Any) -> str:
-    """Return the result of a tool as text: the text itself, the joined text parts, or JSON for any other value."""
+    """Return the result of a tool as text: a text, joined text parts, or JSON."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, list) and value and all(_is_text(part) for part in value):
@@ -167,7 +172,9 @@ def _is_text(part: Any) -> bool:
 
 
 def unquoted(text: str) -> str:
-    """Return the output of a client tool as the client sent it. The server stores it as JSON, without the tool's name.
+    """Return the output of a client tool as the client sent it.
+
+    The server stores it as JSON, without the tool's name.
 
     Backend: https://github.com/everruns/everruns, command submit_tool_results (read 2026-11)
     """
@@ -240,7 +247,7 @@ def _without_none(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest_of(content: Iterable[object]) -> str:
-    """Return a digest of a message's text and images, which does not depend on the server's JSON."""
+    """Return a digest of a message's text and images, independent of the server's JSON."""
     blocks = [block.model_dump(exclude_none=True) for block in content if isinstance(block, TextBlock | MediaBlock)]
     return hashlib.sha256(json_body({"content": blocks})).hexdigest()[:16]
 
@@ -303,7 +310,10 @@ class Fragments:
             del self._completed[next(iter(self._completed))]
 
     def complete_thought(self, whole: str) -> None:
-        """Mark a thought as complete. Thoughts have no id, so a late delta is recognised by the rest of the text."""
+        """Mark a thought as complete.
+
+        Thoughts have no id, so a late delta is recognised by the rest of the text.
+        """
         _, known = self._texts.get(THINKING, (None, ""))
         self._rest_of_thought = whole.removeprefix(known) if whole.startswith(known) else ""
 

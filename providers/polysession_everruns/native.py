@@ -61,7 +61,10 @@ class EverrunsInitialFile(NativeBody):
 
 
 class EverrunsNetworkAccess(NativeBody):
-    """Patterns of hosts that a session may reach. `blocked` takes precedence; an empty `allowed` allows all hosts."""
+    """Patterns of hosts that a session may reach.
+
+    `blocked` takes precedence; an empty `allowed` allows all hosts.
+    """
 
     allowed: list[str] | None = None
     blocked: list[str] | None = None
@@ -217,7 +220,9 @@ SessionActivity = Literal["running", "paused", "failed", "completed", "idle"]
 
 
 class EverrunsSessionQuery(NativeBody):
-    """Filters of `GET /v1/sessions` that only newer servers have. Older servers ignore them and list every session.
+    """Filters of `GET /v1/sessions` that only newer servers have.
+
+    Older servers ignore them and list every session.
 
     Attributes:
         source: Only sessions with one of these origins.
@@ -282,9 +287,9 @@ class EverrunsNewAgent(_AgentParts):
 
 
 class EverrunsAgentChanges(_AgentParts):
-    """Fields of `PATCH /v1/agents/{agent_id}` that only Everruns has. Each replaces the whole field.
+    """Fields of `PATCH /v1/agents/{agent_id}` that only Everruns has.
 
-    None of the fields can be cleared: the server ignores null.
+    Each replaces the whole field. None of the fields can be cleared: the server ignores null.
 
     Attributes:
         harness_id: Id of the harness that new sessions of the agent run on.

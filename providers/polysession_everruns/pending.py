@@ -55,7 +55,10 @@ INPUT: Final = "input.message"
 TOOL_COMPLETED: Final = "tool.completed"
 REASON_STARTED: Final = "reason.started"
 READY_WAITS_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Seconds between retries: the event that requests actions arrives before the session accepts the answers."""
+"""Seconds between retries.
+
+The event that requests actions arrives before the session accepts the answers.
+"""
 
 _TURN_EDGES: Final = frozenset({"turn.started", "turn.completed", "turn.failed", "turn.cancelled", "turn.sealed"})
 _CONTINUATIONS: Final = frozenset({INPUT, REASON_STARTED})
@@ -72,7 +75,10 @@ _DECISIONS: Final = "tool-approvals"
 _REPLIES: Final = "question-answers"
 _RESULTS: Final = "tool-results"
 _ROUTES: Final = (_DECISIONS, _REPLIES, _RESULTS)
-"""Routes for answers, in the order of use. Results come last, because they end all approvals that still wait."""
+"""Routes for answers, in the order of use.
+
+Results come last, because they end all approvals that still wait.
+"""
 
 _NO_REASON: Final = "Everruns accepts no reason for a denial: send the reason as a message after the answer"
 
@@ -108,7 +114,10 @@ class Waiting:
 
     @property
     def may_wait_for_rest(self) -> bool:
-        """Whether only some actions were answered, so that the session's status must show whether it still waits."""
+        """Whether some actions were answered and others not.
+
+        Only the session's status shows whether it still waits.
+        """
         return bool(self.calls) and not self.is_waiting
 
     def ask(self, calls: dict[str, tuple[PendingAction, ...]], turn_id: str | None) -> None:
@@ -119,7 +128,10 @@ class Waiting:
         self.is_waiting = bool(calls)
 
     def update(self, kind: str, wire: WireEvent) -> bool:
-        """Update the pending actions for an event. Returns True if a waiting turn continues with it."""
+        """Update the pending actions for an event.
+
+        Returns True if a waiting turn continues with it.
+        """
         answered = False
         if kind in _ENDS_OF_WAIT or (kind == INPUT and not self._is_decision(wire)):
             self.calls = {}
@@ -132,10 +144,11 @@ class Waiting:
         return continues
 
     def _is_decision(self, wire: WireEvent) -> bool:
-        """Return whether the server wrote an input message to describe a decision. It ends no wait for other calls.
+        """Return whether the server wrote an input message to describe a decision.
 
-        The engine writes the message after each decision, in the context of the turn. The server writes it before the
-        decisions, so an input message may be one as long as approvals wait.
+        It ends no wait for other calls. The engine writes the message after each decision, in the context of
+        the turn. The server writes it before the decisions, so an input message may be one as long as approvals
+        wait.
         """
         if not self._asks_approval:
             return False
@@ -211,7 +224,7 @@ def _to_approval(call: WireToolCall, content: bytes, group: str) -> ToolApproval
 
 
 def _to_questions(call: WireToolCall, content: bytes) -> tuple[Question, ...]:
-    """Return the questions of an `ask_user` call; none for a client tool that has the same name."""
+    """Return the questions of an `ask_user` call; none for a client tool of the same name."""
     try:
         asked, _ = _read_ask_user(content)
         return tuple([_to_question(call, bytes(raw)) for raw in asked.arguments.questions])
@@ -305,7 +318,9 @@ def to_batches(answers: Sequence[Answer], pending: Sequence[PendingAction]) -> S
 
 
 def post_answers(path: str, batches: Sequence[Batch]) -> Flow[None]:
-    """Send the batches of answers. A batch is retried for a few seconds if the session does not accept answers yet.
+    """Send the batches of answers.
+
+    A batch is retried for a few seconds if the session does not accept answers yet.
 
     Args:
         path: Path of the session.
@@ -363,7 +378,7 @@ def _decision_body(answer: Answer, note: WireReference) -> dict[str, Any]:
 
 
 def _reply_body(answer: Answer, question: WireQuestion | None) -> dict[str, Any]:
-    """Build the reply to one question: the chosen labels, the user's own text, or the reference to a stored secret.
+    """Build the reply to one question: chosen labels, the user's text, or a secret's reference.
 
     Raises:
         UsageError: The question does not allow the reply.
@@ -388,7 +403,10 @@ def _reply_body(answer: Answer, question: WireQuestion | None) -> dict[str, Any]
 
 
 def _secret_ref(value: object, question: WireQuestion) -> str:
-    """Check and return the reference to a stored secret. A reply never contains the secret itself."""
+    """Check and return the reference to a stored secret.
+
+    A reply never contains the secret itself.
+    """
     expected = f"session:{question.secret_name or ''}"
     if value != expected:
         raise UsageError(

@@ -207,7 +207,7 @@ class EverrunsSettings(ProviderSettings):
     org_id: Annotated[HeaderText | None, FromEnv("EVERRUNS_ORG_ID")] = None
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the texts to redact: the key, and the token without its scheme, which a message may quote alone."""
+        """Return the texts to redact: the key, and the token without its scheme."""
         return (*super().secrets(), self.api_key.get_secret_value().split(maxsplit=1)[-1])
 
 
@@ -421,7 +421,10 @@ def _page(
 
 
 def _next_cursor(page: WireList, offset: int, page_size: int | None) -> str | None:
-    """Return the offset of the next page. Without a `total`, a link or a full page shows that there is one."""
+    """Return the offset of the next page.
+
+    Without a `total`, a link or a full page shows that there is one.
+    """
     count = len(page.data)
     if page.total is not None:
         more = offset + count < page.total

@@ -165,9 +165,9 @@ def _to_capabilities(wires: Iterable[WireCapability]) -> tuple[dict[str, Any], .
 
 
 def to_error(content: bytes) -> ErrorDetail:
-    """Read an error body of any generation: problem details, `{"error": {...}}` or `{"error": "..."}`.
+    """Read an error body of any generation.
 
-    An empty or unknown body gives an empty detail.
+    It is a problem object, `{"error": {...}}` or `{"error": "..."}`. An empty or unknown body gives an empty detail.
     """
     try:
         body, _ = _read_error(content)

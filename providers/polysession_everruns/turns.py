@@ -68,7 +68,10 @@ _NEW_TURN: Final = "started"
 _JOINED_TURN: Final = frozenset({"steered", "resumed"})
 _FIRST_POLL_S: Final = 0.25
 _LONGEST_POLL_S: Final = 4.0
-"""First and longest wait, in seconds, before the session's status is read because its events are not conclusive."""
+"""First and longest wait, in seconds, before the session's status is read.
+
+The status is read if the events are not conclusive.
+"""
 _REQUIRED_SETTLED_POLLS: Final = 2
 _SETTLED: Final = frozenset({SessionStatus.IDLE, SessionStatus.REQUIRES_ACTION, SessionStatus.PAUSED})
 
@@ -107,7 +110,7 @@ class SessionStream(ConnectedStream):
         return Call("GET", path, headers=_STREAM_HEADERS)
 
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (the plan only needs `again`)
-        """Ask for the event list if the stream has no event id to resume after: the server replays only after an id."""
+        """Ask for the event list if the stream has no event id after which the server replays."""
         self._lacks_history = self._position.since_id is None and (again or self.is_resumed)
         return (Reconcile(),) if self._lacks_history else ()
 
@@ -120,7 +123,7 @@ class SessionStream(ConnectedStream):
         return self._read(frame.data, frame.event, frame.id or None)
 
     def reconcile(self) -> Flow[Items]:
-        """Read the events that the stream lacks, or the session's status if the events are not conclusive."""
+        """Read missed events, or the session's status if the events are not conclusive."""
         if not self._lacks_history:
             return (yield from self._poll_status())
         items = yield from read_events(self._ref)
@@ -168,7 +171,7 @@ class SessionStream(ConnectedStream):
         return (Reconcile(self._poll_s),)
 
     def _items_for_status(self, status: SessionStatus) -> Items:
-        """Return the events that follow from the session's status; none if the status is not conclusive."""
+        """Return the events that follow from the session's status; none if it is inconclusive."""
         if status is SessionStatus.REQUIRES_ACTION and self._reader.waiting.may_wait_for_rest:
             return remaining_required(self._reader.waiting, self._ref.id)
         return ()
@@ -252,7 +255,7 @@ class MessageTurn(TurnStream):
         return self._is_stored and event.native_type == REASON_STARTED
 
     def _read(self, content: bytes, kind: str, stored_id: str | None) -> Items:
-        """Return the common events of one event, without events of an earlier turn that come before our message."""
+        """Return the common events of one event, without those of an earlier turn."""
         items = super()._read(content, kind, stored_id)
         if self._is_proven and self._mark.turn_id is not None:
             return items
@@ -273,7 +276,10 @@ class MessageTurn(TurnStream):
         return super()._needs_status() or (bool(self._other_end) and not self._is_proven)
 
     def _items_for_status(self, status: SessionStatus) -> Items:
-        """Accept the end of another turn as the end of ours if the session stays settled, so that no turn follows."""
+        """Accept the end of another turn as that of ours if no turn follows it.
+
+        No turn follows if the session stays settled.
+        """
         if not self._other_end or self._is_proven:
             return super()._items_for_status(status)
         self._settled_polls = self._settled_polls + 1 if status in _SETTLED else 0

@@ -104,7 +104,10 @@ class WireAgent(msgspec.Struct):
 
 
 class WireModel(msgspec.Struct):
-    """A model. Sessions and agents use its `id`; `model_id` is the name at the provider of the model."""
+    """A model.
+
+    Sessions and agents use its `id`; `model_id` is the name at the provider of the model.
+    """
 
     id: str
     model_id: str | None = None
@@ -168,7 +171,10 @@ class WireEvent(msgspec.Struct):
 
 
 class WireTurnData(WireData):
-    """Data of `turn.*`, `session.idled` and `reason.completed`. Each type has some of these fields."""
+    """Data of `turn.*`, `session.idled` and `reason.completed`.
+
+    Each type has some of these fields.
+    """
 
     usage: WireUsage | None = None
     reason: str | None = None

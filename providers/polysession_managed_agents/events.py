@@ -1,4 +1,6 @@
-"""Converts the family's events into the common events: the reader, its state, and the rows that both members share.
+"""Converts the family's events into the common events.
+
+The module has the reader, its state, and the rows that both members share.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and
 https://docs.qoder.com/cloud-agents/api/sessions/events/overview (read 2026-11)
@@ -65,7 +67,10 @@ from polysession_managed_agents.wire import (
 )
 
 PREVIEWS: Final = frozenset({"event_start", "event_delta"})
-"""Types of frames that only a stream has. They have no id; they name the id of the event that will follow."""
+"""Types of frames that only a stream has.
+
+They have no id; they name the id of the event that will follow.
+"""
 
 REMEMBERED_IDS: Final = 10_000
 """Number of event ids that a reader remembers, to drop repeated events."""
@@ -205,7 +210,7 @@ def _tool_result(state: State, wire: WireToolResult, envelope: Envelope) -> Sequ
 
 
 def running(state: State, _wire: WireEvent, envelope: Envelope) -> Sequence[Event]:
-    """Return the events of a session that started to run: a new turn, or one that continues after rescheduling."""
+    """Return the events of a session that started to run, or continues after rescheduling."""
     changed = StatusChanged(status=SessionStatus.RUNNING, native_status="running", **envelope)
     continues = state.in_turn and state.is_rescheduled
     state.in_turn, state.is_rescheduled = True, False
@@ -304,7 +309,10 @@ def _preview_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> 
 
 
 def _unannounced_delta(state: State, target: str, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
-    """Read a delta without an open preview: its event was delivered whole, or the start of the preview was missed."""
+    """Read a delta without an open preview.
+
+    Its event was delivered whole before, or the start of the preview was missed.
+    """
     if target in state.seen:
         return ()
     state.previews[target] = Preview(is_message=True)
@@ -313,7 +321,7 @@ def _unannounced_delta(state: State, target: str, wire: WirePreviewDelta, envelo
 
 
 ToEvents: TypeAlias = Callable[[Any, Any, Envelope], Sequence[Event]]
-"""Builds the common events from the state of the stream, a struct, and the fields that all events have."""
+"""Builds the common events from the stream's state, a struct and the common fields."""
 
 
 class Row(NamedTuple):
@@ -368,11 +376,17 @@ SHARED_ROWS: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("span.model_request_start", "span.outcome_evaluation_start"), RAW),
     **dict.fromkeys(("span.outcome_evaluation_ongoing", "span.outcome_evaluation_end"), RAW),
 }
-"""The rows for events of both members. A member adds `session.status_idle`, `session.usage` and its own events."""
+"""The rows for events of both members.
+
+A member adds `session.status_idle`, `session.usage` and its own events.
+"""
 
 
 def types_of(rows: Mapping[str, Row]) -> Mapping[str, tuple[str, ...]]:
-    """Return the types of the common events for each of the backend's types. A type without an entry becomes `raw`."""
+    """Return the types of the common events for each of the backend's types.
+
+    A type without an entry becomes `raw`.
+    """
     return {kind: each.types for kind, each in rows.items()}
 
 
@@ -466,7 +480,7 @@ class EventReader:
         return Position(event_id, state.in_turn, state.is_rescheduled, error, turn)
 
     def remember(self, pending: PendingActions) -> None:
-        """Store the pending actions: the turn may stop again to wait for those that stay unanswered."""
+        """Store the pending actions: the turn may stop again for those that stay unanswered."""
         self._state.tool_uses |= pending.actions
 
     def expect_turn(self) -> None:

@@ -1,4 +1,6 @@
-"""Reads the stored events of a session: pages, the newest events, and the pending actions. Pure.
+"""Reads the stored events of a session: pages, the newest events, and the pending actions.
+
+Pure: it does no I/O.
 
 Backend: https://platform.claude.com/docs/en/api/beta/sessions/events/list and
 https://docs.qoder.com/cloud-agents/api/sessions/events/list (read 2026-11)
@@ -35,7 +37,7 @@ from polysession_managed_agents.sessions import to_page
 
 NEWEST_FIRST: Final[Mapping[str, Any]] = {"order": "desc"}
 _NEWEST_EVENTS: Final = 10
-"""Number of newest events that are read before a stream opens, to learn the state of the turn."""
+"""Number of events that are read before a stream opens, to learn the state of the turn."""
 
 
 def events_path(member: Member, ref: SessionRef) -> str:
@@ -76,7 +78,10 @@ def list_messages(
 
 
 def _in_order(items: Sequence[bytes], reader: EventReader, *, newest_first: bool) -> list[Event]:
-    """Return the common events of a page in the page's order. The reader reads them oldest first."""
+    """Return the common events of a page in the page's order.
+
+    The reader reads them oldest first.
+    """
     oldest_first = reversed(items) if newest_first else items
     events = [event for item in oldest_first for event in reader.read(item)]
     return events[::-1] if newest_first else events
@@ -132,7 +137,7 @@ def missing_ids(event: Event) -> list[str]:
 
 
 def with_actions(member: Member, ref: SessionRef, events: Sequence[Event]) -> Flow[Sequence[Event]]:
-    """Return the events, and add pending actions that were not read before, if the history has them."""
+    """Return the events, completed with pending actions that only the history has."""
     missing = {event_id for event in events for event_id in missing_ids(event)}
     found: dict[str, PendingAction] = {}
 

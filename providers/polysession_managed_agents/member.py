@@ -1,4 +1,7 @@
-"""The names and limits of one backend of the family, and the calls that depend on them. Pure."""
+"""The names and limits of one backend of the family, and the calls that depend on them.
+
+Pure: it does no I/O.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Messages and pending actions: read from events, and converted into the events to send. Pure.
+"""Messages and pending actions: read from events, and converted into the events to send.
+
+Pure: it does no I/O.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming,
 https://platform.claude.com/docs/en/managed-agents/permission-policies,
@@ -71,12 +73,12 @@ _SELF_HOSTED: Final[tuple[type[ToolApproval | ToolExecution], str, str]] = (
     "user.tool_result",
     "tool_use_id",
 )
-"""The same for an `agent.tool_use` that needs no approval: the caller's self-hosted environment runs the tool."""
+"""The same for an `agent.tool_use` that the caller's self-hosted environment runs."""
 
 ANSWERED_IN: Final[Mapping[str, str]] = {
     answer_type: key for _, answer_type, key in (*TOOL_USES.values(), _SELF_HOSTED)
 }
-"""The types of events that answer an action, each with the key that names the answered event."""
+"""The types of events that answer an action, each with the key of the answered event."""
 
 MEDIA_SOURCES: Final[Mapping[str, str]] = {"url": "url", "base64": "data", "file": "file_id"}
 """Types of media sources, each with the key of its value. `MediaBlock` uses the same names."""
@@ -333,7 +335,7 @@ class PendingActions:
 
 
 def answered_id(item: bytes) -> str:
-    """Return the id of the event that a stored answer answers."""
+    """Return the id of the event to which a stored answer belongs."""
     wire, _ = _read_confirmation(item)
     return wire.tool_use_id or wire.custom_tool_use_id or ""
 
@@ -356,7 +358,7 @@ def answer_events(answers: tuple[Answer, ...], pending: PendingActions) -> list[
 
 
 def _action_of(answer: Answer, pending: PendingActions) -> PendingAction:
-    """Return the action that is answered: the one in the answer, or for a bare id the one in the history."""
+    """Return the answered action: that of the answer, or for a bare id that of the history."""
     action_id = answer.action_id
     if action_id not in pending.ids:
         raise NotFound(f"action {action_id!r} is not pending; the agent waits for answers to {', '.join(pending.ids)}")

@@ -14,7 +14,10 @@ from polysession.provider_api import NativeBody
 
 
 class ManagedBody(NativeBody):
-    """Base of the native bodies. They may hold secrets, so a validation error does not quote the input."""
+    """Base of the native bodies.
+
+    They may hold secrets, so a validation error does not quote the input.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
@@ -111,7 +114,10 @@ class SessionFilters(ManagedBody):
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
-"""Metadata of a resource: at most 16 keys of up to 64 characters, with text values of up to 512 characters."""
+"""Metadata of a resource.
+
+At most 16 keys of up to 64 characters, with text values of up to 512 characters.
+"""
 
 MetadataChanges = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)] | None]
 """Changes to metadata: a text sets a key, None removes it."""

@@ -82,7 +82,10 @@ class ManagedAgentsProvider(Provider[S]):
         return to_page(reply, self.records.session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change only the fields that the caller named. To clear the metadata, its keys are read first."""
+        """Change only the fields that the caller named.
+
+        To clear the metadata, its keys are read first.
+        """
         known: Mapping[str, Any] = {}
         if changes.metadata is None:
             known = (yield from self.get_session(ref)).metadata

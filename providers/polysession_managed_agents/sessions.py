@@ -60,7 +60,10 @@ _read_page: Final = decoder(WirePage)
 
 
 class Records(NamedTuple):
-    """The functions that read a member's records. They raise `MalformedResponse` if the id is missing."""
+    """The functions that read a member's records.
+
+    They raise `MalformedResponse` if the id is missing.
+    """
 
     session: Callable[[bytes], Session]
     agent: Callable[[bytes], Agent]
@@ -135,7 +138,10 @@ def agent_record(member: Member, wire: WireAgent, content: bytes, problems: tupl
 
 
 def environment_reader(member: Member) -> Callable[[bytes], Environment]:
-    """Return a function that reads an environment. It raises `MalformedResponse` if the id is missing."""
+    """Return a function that reads an environment.
+
+    It raises `MalformedResponse` if the id is missing.
+    """
 
     def build(wire: WireEnvironment, content: bytes, problems: tuple[str, ...]) -> Environment:
         return Environment(
@@ -193,7 +199,10 @@ def to_page(response: Response, to_item: Callable[[bytes], T]) -> Page[T]:
 
 
 def _next_cursor(page: WirePage) -> str | None:
-    """Return the cursor of the next page. It names the query parameter, which older lists of Qoder call `after_id`."""
+    """Return the cursor of the next page.
+
+    It names the query parameter, which older lists of Qoder call `after_id`.
+    """
     if page.next_page and page.has_more is not False:
         return f"page={page.next_page}"
     if not page.has_more:
@@ -220,7 +229,9 @@ def session_filters(member: Member, query: SessionQuery) -> dict[str, Any]:
 
 
 def list_parameters(member: Member, query: SessionQuery, cursor: str | None) -> dict[str, Any]:
-    """Return the query parameters of `GET /sessions`. Times are RFC 3339 in UTC, with microsecond precision.
+    """Return the query parameters of `GET /sessions`.
+
+    Times are RFC 3339 in UTC, with microsecond precision.
 
     Raises:
         UsageError: See `session_filters` and `Member.page_parameters`.
@@ -298,7 +309,7 @@ def new_agent_body(member: Member, new: NewAgent) -> dict[str, Any]:
 
 
 def agent_changes_body(changes: AgentChanges) -> dict[str, Any]:
-    """Return the body of `POST /agents/{id}`: the changes, and the version that they are based on.
+    """Return the body of `POST /agents/{id}`: the changes, and the version to change.
 
     An empty text clears the system prompt or the description.
 
@@ -344,7 +355,9 @@ def _check_new_metadata(member: Member, metadata: Mapping[str, Any]) -> dict[str
 
 
 def _check_metadata(member: Member, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the limits that both members have for the metadata of every resource, and that the values are text.
+    """Check the keys and the values of metadata.
+
+    The limits are the same for every resource of both members, and the values must be text.
 
     Backend: https://platform.claude.com/docs/en/api/beta/sessions/create and
     https://docs.qoder.com/cloud-agents/api/conventions/schemas (read 2026-11)

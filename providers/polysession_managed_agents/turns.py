@@ -1,4 +1,4 @@
-"""Plans of streams and turns that both members share, and the flows that send input and build the plans. Pure.
+"""Plans of streams and turns, and the flows that send input and build the plans. Pure.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming,
 https://docs.qoder.com/cloud-agents/api/sessions/events/overview and
@@ -90,7 +90,10 @@ class ManagedStream(ConnectedStream):
         return self._member.get(path, {"event_deltas[]": _DELTAS}, {"accept": "text/event-stream", **headers})
 
     def read(self, frame: Frame) -> Items:
-        """Return the events of one frame. In Qoder's API of May 2026, only the frame has the id and the type."""
+        """Return the events of one frame.
+
+        In Qoder's API of May 2026, only the frame has the id and the type.
+        """
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return ()
         events = self._reader.read(frame.data, kind=frame.event, event_id=frame.id or None)
@@ -167,7 +170,10 @@ class ManagedTurn(ManagedStream, TurnPlan):
         self._move_to(self._after)
 
     def read(self, frame: Frame) -> Items:
-        """Return the events of one frame. The cursor records it if one of them proves that the turn is ours."""
+        """Return the events of one frame.
+
+        The cursor records it if one of them proves that the turn is ours.
+        """
         items = super().read(frame)
         if not self._mark.is_proven:
             for item in items:
@@ -176,17 +182,23 @@ class ManagedTurn(ManagedStream, TurnPlan):
         return items
 
     def is_ours(self, event: Event) -> bool:
-        """Return whether the event belongs to the turn that this plan follows. The end of the session ends it, too."""
+        """Return whether the event belongs to the turn that this plan follows.
+
+        The end of the session ends it, too.
+        """
         if not self._mark.is_proven and (event.native_type in LAST_EVENTS or self._proves(event)):
             self._note(is_proven=True)
         return self._mark.is_proven
 
     @abstractmethod
     def _proves(self, event: Event) -> bool:
-        """Return whether this event proves that the turn in progress is the one that this plan follows."""
+        """Return whether this event proves that the turn in progress is ours."""
 
     def _is_sent(self, kind: str | None, content: bytes) -> bool:
-        """Return whether an event is our input: it answers the same actions, or without known ids has the same text."""
+        """Return whether an event is our input.
+
+        An answer is compared by its action. A message is compared by its content until its id is known.
+        """
         if kind in ANSWERED_IN:
             return answered_id(content) in self._mark.answered_ids
         mark = self._mark
@@ -221,7 +233,9 @@ def stream_events(plans: type[ManagedStream], ref: SessionRef, cursor: str | Non
 def start_turn(
     plans: type[ManagedTurn], ref: SessionRef, turn_input: TurnInput, idempotency_key: str | None
 ) -> Flow[ManagedTurn]:
-    """Prepare a plan for the turn that this input starts or continues. It reads from the newest event on.
+    """Prepare a plan for the turn that this input starts or continues.
+
+    It reads from the newest event on.
 
     Raises:
         Conflict: The input is answers, and there are no pending actions.
@@ -266,7 +280,9 @@ def send_message(
 
 
 def answer_actions(member: Member, ref: SessionRef, answers: tuple[Answer, ...]) -> Flow[None]:
-    """Answer pending actions. They are read first, because the backend may accept a late answer without an error.
+    """Answer pending actions.
+
+    They are read first, because the backend may accept a late answer without an error.
 
     Raises:
         Conflict: There are no pending actions.

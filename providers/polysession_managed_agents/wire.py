@@ -1,5 +1,6 @@
-"""Structs of the family's JSON, with the backends' own names and only the fields that are read.
+"""Structs of the family's JSON, with the backends' own names.
 
+The structs have only the fields that are read.
 Each struct reads the JSON of both members and of all Qoder generations. A comment marks fields that only one of them
 has.
 
@@ -205,7 +206,7 @@ class WirePreviewDelta(WireEvent):
 
 
 class WireSent(msgspec.Struct):
-    """The response to sent events: the events, or with Qoder's API of May 2026 the turn that they start."""
+    """The response to sent events: the events, or in Qoder's API of May 2026 their turn."""
 
     data: list[WireEvent] | None = None
     turn_id: str | None = None  # Qoder, May 2026

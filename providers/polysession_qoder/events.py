@@ -1,4 +1,6 @@
-"""Converts Qoder's events into the common events: the rows that differ from the family's. Pure.
+"""Converts Qoder's events into the common events: the rows that differ from the family's.
+
+Pure: it does no I/O.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/overview and, for June and July 2026,
 https://docs.qoder.com/cloud-agents/incremental-streaming (read 2026-11)
@@ -72,7 +74,10 @@ _ROWS: Final[Mapping[str, Row]] = {
 }
 
 EVENT_TYPES: Final = types_of(_ROWS)
-"""The types of the common events for each of Qoder's types. A type without an entry becomes `raw`."""
+"""The types of the common events for each of Qoder's types.
+
+A type without an entry becomes `raw`.
+"""
 
 
 class EventReader(events.EventReader):

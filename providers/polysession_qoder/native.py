@@ -70,7 +70,10 @@ def _above_zero(amount: str) -> str:
 
 
 class QoderBudget(TypedBody):
-    """A limit on a session's cost. `max_credit_cost` is a decimal number of credits above zero, as text."""
+    """A limit on a session's cost.
+
+    `max_credit_cost` is a decimal number of credits above zero, as text.
+    """
 
     type: Literal["limit"] = "limit"
     max_credit_cost: Annotated[str, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,2})?$"), AfterValidator(_above_zero)]

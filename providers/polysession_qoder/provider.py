@@ -219,7 +219,10 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
         return EVENT_TYPES
 
     def headers(self) -> Mapping[str, str]:
-        """Return the headers for the token and the workspace. With a service account, `authorise` adds the token."""
+        """Return the headers for the token and the workspace.
+
+        With a service account, `authorise` adds the token.
+        """
         headers: dict[str, str] = {}
         if self.settings.token is not None:
             headers["authorization"] = f"Bearer {self.settings.token.get_secret_value()}"
@@ -254,7 +257,9 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
         return super().list_sessions(query, cursor)
 
     def cancel_session(self, ref: SessionRef) -> Flow[Cancellation]:
-        """Cancel the running turn. The response has the status 202 if a turn was running, otherwise 200.
+        """Cancel the running turn.
+
+        The response has the status 202 if a turn was running, otherwise 200.
 
         Backend: https://docs.qoder.com/cloud-agents/api/sessions/cancel (read 2026-11)
         """

@@ -39,7 +39,7 @@ _read_token: Final = decoder(WireToken)
 
 
 def exchange_of(base_url: str) -> str | None:
-    """Return the URL of the server that exchanges keys for a site; None if `base_url` is not one of Qoder's sites."""
+    """Return the URL of the exchange server of a site; None if it is not a site of Qoder."""
     return _EXCHANGES.get(urlsplit(base_url).hostname or "")
 
 

@@ -1,4 +1,4 @@
-"""Plans of Qoder's streams and turns: how a stream resumes, and how a client recognises its turn.
+"""Plans of Qoder's streams and turns: how a stream resumes, and how a turn is recognised.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/events/stream and the pages beside it (read 2026-11)
 """
@@ -27,13 +27,18 @@ from polysession_qoder.sessions import QODER
 
 
 class QoderStream(ManagedStream):
-    """Plan of a stream that starts at a position. The backend replays the stored events after the position."""
+    """Plan of a stream that starts at a position.
+
+    The backend replays the stored events after the position.
+    """
 
     reader_type = EventReader
     not_replayed = ("message.started", "message.delta", "thinking.started", "thinking.delta")
 
     def open(self) -> Call:
-        """Open the stream after the last stored event. Without one, the stream begins with the next event.
+        """Open the stream after the last stored event.
+
+        Without one, the stream begins with the next event.
 
         Raises:
             MalformedResponse: The id of the last stored event cannot be sent in a header.
@@ -51,7 +56,10 @@ class QoderStream(ManagedStream):
         return (Reconcile(),) if self._after is None and (again or self.is_resumed) else ()
 
     def reconcile(self) -> Flow[Items]:
-        """Complete and deliver the held events. If there are none, read and deliver all stored events."""
+        """Complete and deliver the held events.
+
+        If there are none, read and deliver all stored events.
+        """
         if self._held:
             return (yield from super().reconcile())
         stored = yield from walk(QODER, self._ref, {}, lambda _: False)
@@ -85,14 +93,14 @@ class QoderTurn(QoderStream, ManagedTurn):
         return bool(is_later)
 
     def _is_later(self, event: Event) -> bool | None:
-        """Return whether an event happened after our input was accepted; None if the times do not decide it."""
+        """Return whether an event is later than our input; None if the times do not decide it."""
         accepted_at = self._mark.accepted_at
         if accepted_at is None or event.created_at is None or event.created_at == accepted_at:
             return None
         return event.created_at > accepted_at
 
     def _is_unclear(self, events: Sequence[Event]) -> bool:
-        """Return whether these events may end another client's turn, or lack facts that the history has."""
+        """Return whether these events may end another client's turn, or are incomplete."""
         may_be_foreign = self._is_later(events[-1]) is None and not any(self.is_ours(event) for event in events)
         return may_be_foreign or super()._is_unclear(events)
 
@@ -103,7 +111,7 @@ class QoderTurn(QoderStream, ManagedTurn):
         return (yield from super().reconcile())
 
     def _ends_our_turn(self, end: Event) -> Flow[bool]:
-        """Return whether the end of a turn is later in the history than our input, or ends the newest turn."""
+        """Return whether an end is later in the history than our input, or ends the newest turn."""
 
         def is_ours(item: bytes) -> bool:
             head = head_of(item)

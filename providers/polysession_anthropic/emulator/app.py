@@ -47,7 +47,10 @@ _OVERLOADED: Final = 529
 
 
 class AnthropicEmulator(ManagedAgentsEmulator[Session]):
-    """Emulator of Anthropic's Managed Agents. Both API versions and both generations get the same responses."""
+    """Emulator of Anthropic's Managed Agents.
+
+    Both API versions and both generations get the same responses.
+    """
 
     base_path: ClassVar[str] = ""
 
@@ -77,7 +80,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn that no client started for `duration_s` seconds, then become idle.
+        """Make a session run for `duration_s` seconds without a client, then become idle.
 
         Raises:
             KeyError: There is no such session.
@@ -111,7 +114,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         self._known(session_id).conversation.writer.nameless_interrupts = True
 
     def lag(self, session_id: str, *, seconds: float) -> None:
-        """Let a session read as running for some seconds after the end of each turn, as the backend does.
+        """Let a session read as running for some seconds after each turn, as the backend does.
 
         Raises:
             KeyError: There is no such session.

@@ -1,4 +1,4 @@
-"""Conversations of the Anthropic emulator: queued messages, interrupts, budgets and outcomes.
+"""Conversations of the Anthropic emulator: queues, interrupts, budgets and outcomes.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and /docs/en/managed-agents/budgets
 (read 2026-11)
@@ -53,7 +53,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
     _interrupts: list[Json] = field(default_factory=list)
 
     def persisted(self) -> list[Json]:
-        """Return the events that the list shows: processed events in order, then events that still wait."""
+        """Return the events that the list shows: the processed events, then those that wait."""
         events: dict[str, Json] = {}
         for event in super().persisted():
             events.pop(event["id"], None)
@@ -113,7 +113,10 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             self._next_turn()
 
     def ask_for(self, child: AnthropicEventWriter, use: ToolUse) -> str:
-        """Let another agent ask for a tool, in its thread and in the primary thread. Returns the id of the tool use."""
+        """Let another agent ask for a tool, in its thread and in the primary thread.
+
+        Returns the id of the tool use.
+        """
         given: Json = {"name": use.name, "input": dict(use.arguments), "evaluated_permission": "ask"}
         event_id = child.emit("agent.tool_use", **given)
         self.writer.emit("agent.tool_use", event_id, **given, session_thread_id=child.thread_id)
@@ -168,7 +171,10 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
             self.end_turn(self._interrupted())
 
     def _interrupt_child(self, event: Json) -> None:
-        """Drop the pending actions of another agent. Its thread becomes idle without a model request."""
+        """Drop the pending actions of another agent.
+
+        Its thread becomes idle without a model request.
+        """
         self.writer.process(event)
         thread_id = event["session_thread_id"]
         given_up = [use_id for use_id, child in self.child_of_use.items() if child.thread_id == thread_id]
@@ -235,7 +241,7 @@ class AnthropicConversation(Conversation[AnthropicEventWriter]):
         return self.child_of_use.get(event_id, self.writer)
 
     def _evaluate(self, reason: Json) -> None:
-        """Evaluate the open outcomes: satisfied after a finished turn, interrupted after an interrupted one."""
+        """Evaluate the open outcomes: satisfied, or interrupted after an interrupted turn."""
         if reason["type"] != "end_turn":
             return
         result = "interrupted" if self._interrupts else "satisfied"

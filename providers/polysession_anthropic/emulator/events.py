@@ -31,7 +31,10 @@ from polysession_managed_agents.emulator.validation import (
 
 HEARTBEAT_S: Final = 15.0
 STREAM_ERROR: Final = "error"
-"""The `previewed` mark of a log entry that ends open streams with an error. Lists do not show it."""
+"""The `previewed` mark of a log entry that ends open streams with an error.
+
+Lists do not show it.
+"""
 
 _HEARTBEAT: Final = sse_frame({"event": "ping", "data": {"type": "ping"}})
 _LIST_FIELDS: Final = PAGE_FIELDS | CREATED_AT_FIELDS | {"order", "types"}
@@ -126,7 +129,10 @@ def list_thread_events(writer: AnthropicEventWriter, events: list[Json], query: 
 
 
 def stream(writer: AnthropicEventWriter, query: Json) -> EventStream:
-    """Return the live stream from now on. It has no previews of a model request that is already open."""
+    """Return the live stream from now on.
+
+    It has no previews of a model request that is already open.
+    """
     only(query, {"event_deltas"})
     previewed = take_all(query, "event_deltas", str)
     if len(previewed) > _MAX_DELTAS or not _PREVIEWABLE.issuperset(previewed):

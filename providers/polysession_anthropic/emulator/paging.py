@@ -24,7 +24,10 @@ T = TypeVar("T")
 
 
 def read_window(values: Json, *, default: int, most: int, newest_first: bool) -> Window:
-    """Read the part of a list that a query asks for. A cursor is valid only for the order that it was made with."""
+    """Read the part of a list that a query asks for.
+
+    A cursor is valid only for the order that it was made with.
+    """
     order, cursor = read_order(values), take(values, "page", str)
     window = Window(
         limit=read_limit(values, default=default, most=most),

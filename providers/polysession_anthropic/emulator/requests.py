@@ -24,7 +24,7 @@ _KEY_PREFIX: Final = "sk-ant-"
 
 
 def check_headers(headers: Headers) -> None:
-    """Refuse a request without an API key, in one of the two headers, or without a known API version."""
+    """Refuse a request without an API key in one of the headers, or without an API version."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     bearer = token if scheme.lower() == "bearer" else ""
     if not any(key.startswith(_KEY_PREFIX) for key in (bearer, headers.get("x-api-key", ""))):
@@ -34,7 +34,10 @@ def check_headers(headers: Headers) -> None:
 
 
 def in_beta(routes: Iterable[Route], *, without: int) -> Iterable[Route]:
-    """Return routes of the beta. They refuse a request without the beta header with the status `without`."""
+    """Return routes of the beta.
+
+    They refuse a request without the beta header with the status `without`.
+    """
     return (replace(route, handler=_with_beta(route.handler, without)) for route in routes)
 
 

@@ -70,7 +70,7 @@ def session_shape(session: Session) -> Json:
 
 
 def changed_fields(before: Json, after: Json) -> Json:
-    """Return the fields of `session.updated`: the changed fields, without metadata that is now empty."""
+    """Return the fields of `session.updated`: the changed ones, without empty metadata."""
     changed = {name: after[name] for name in _REPORTED_FIELDS if after[name] != before[name]}
     return {name: value for name, value in changed.items() if value != {}}
 
@@ -85,7 +85,10 @@ def mount_shape(mount: Mount) -> Json:
 
 
 def thread_shape(session: Session, thread: Thread) -> Json:
-    """Return the JSON of a thread. The primary thread has the agent and the status of the session."""
+    """Return the JSON of a thread.
+
+    The primary thread has the agent and the status of the session.
+    """
     is_own = thread.parent_id is None
     agent = _member(session.agent)
     return {

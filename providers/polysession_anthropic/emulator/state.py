@@ -133,7 +133,10 @@ class Sessions(RecordStore[Session]):
         return session
 
     def update(self, session_id: str, body: Json) -> Session:
-        """Change the fields that the body has, all or none. Null clears the title; metadata is merged."""
+        """Change the fields that the body has, all or none.
+
+        Null clears the title; metadata is merged.
+        """
         only(body, _UPDATE_FIELDS)
         session = self.find_open(session_id)
         if "vault_ids" in body:
@@ -149,7 +152,10 @@ class Sessions(RecordStore[Session]):
         return session
 
     def archive(self, session_id: str) -> Session:
-        """Archive a session, which terminates it. A running session is refused; archiving again changes nothing."""
+        """Archive a session, which terminates it.
+
+        A running session is refused; archiving again changes nothing.
+        """
         session = self.find(session_id)
         if session.archived_at is None:
             _check_not_running(session, "archive")
@@ -166,7 +172,7 @@ class Sessions(RecordStore[Session]):
         self.remove(session_id)
 
     def _next_moment(self) -> datetime:
-        """Return the current time in whole milliseconds, but later than that of the previous session."""
+        """Return the current time in milliseconds, later than that of the previous session."""
         now = datetime.now(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         self._last_moment = now if now > self._last_moment else self._last_moment + timedelta(milliseconds=1)
@@ -183,7 +189,10 @@ class Sessions(RecordStore[Session]):
         return fields
 
     def _with_agents(self, multiagent: Json | None) -> Json | None:
-        """Replace the references to a coordinator's agents by their fields. Other configurations do not change."""
+        """Replace the references to a coordinator's agents by their fields.
+
+        Other configurations do not change.
+        """
         if multiagent is None or multiagent["type"] != "coordinator":
             return multiagent
         members = [

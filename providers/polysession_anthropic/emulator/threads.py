@@ -1,6 +1,6 @@
 """Threads of an Anthropic session: the primary thread, and one for each other agent.
 
-The messages of another agent are in its primary thread. The primary thread has the messages between the agents, and the
+The messages of another agent are in its own thread. The primary thread has the messages between the agents, and the
 tool uses that wait for an answer.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/session-threads (read 2026-11)
@@ -69,7 +69,10 @@ class Threads:
         return thread
 
     def consult(self, agent_name: str, question: str, answer: str) -> str:
-        """Let the session's agent ask another agent. Returns the id of the thread in which that agent answers."""
+        """Let the session's agent ask another agent.
+
+        Returns the id of the thread in which that agent answers.
+        """
         child = self._begin(agent_name, question)
         child.open_span()
         child.emit("agent.message", content=_text(answer))

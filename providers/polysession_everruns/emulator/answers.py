@@ -119,7 +119,7 @@ class CurrentAnswers:
         return {**body, **_links(origin, f"/v1{path}", path)}
 
     def page(self, items: Sequence[Json], total: int, window: Window, request: ApiRequest) -> Json:
-        """Return the JSON of one page, with links to the next and the previous page if there are any."""
+        """Return the JSON of one page, with links to the next and the previous page."""
         page: Json = {"data": list(items), "total": total, "offset": window.offset, "limit": window.limit}
         following = window.offset + window.limit
         if following < total:

@@ -34,8 +34,9 @@ _IGNORED_OPTIONS: Final = frozenset({"agent_id", "agent_name", "capabilities", "
 
 
 class EverrunsEmulator(Emulator):
-    """Emulator of an Everruns server with one organization, one user, one model, one harness and one agent.
+    """Emulator of an Everruns server.
 
+    The server has one organization, one user, one model, one harness and one agent.
     The legacy server runs all tools without an approval, also those of `/ask`.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Approvals in the Everruns emulator: how the server requests them, and accepts the decisions.
+"""Approvals in the Everruns emulator: the requests, and the decisions of the client.
 
 A call that needs an approval fails at first. The server then generates a call that requests the decision, in the same
 way as it requests client-side tools. The agent gets the decisions as a message of the user and repeats the calls. An

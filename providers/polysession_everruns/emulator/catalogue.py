@@ -75,7 +75,10 @@ class Catalogue:
         return agent
 
     def usable_harness(self, *, harness_id: str | None, name: str | None) -> Definition | None:
-        """Return the harness that a request names; None if it names none. Raises as `usable_agent` does."""
+        """Return the harness that a request names; None if it names none.
+
+        Raises as `usable_agent` does.
+        """
         _check_one_of("harness", harness_id, name)
         if harness_id is not None:
             return _by_id("harness", self.harnesses, harness_id)

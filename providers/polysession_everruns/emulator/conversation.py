@@ -26,7 +26,10 @@ class Conversations:
         self._scripts = scripts
 
     def receive(self, session: Session, new: NewMessage) -> None:
-        """Accept a message. It starts a turn or steers the running turn, and ends a wait for tool results."""
+        """Accept a message.
+
+        It starts a turn or steers the running turn, and ends a wait for tool results.
+        """
         session.log.write("input.message", {"message": new.message}, tags=new.tags)
         session.update_preview(new.message)
         if session.awaits_tool_results:

@@ -195,7 +195,10 @@ def _read_time(name: str, text: str) -> datetime:
 
 
 def _last(events: Sequence[Json], limit: int) -> list[Json]:
-    """Return the last events. An incomplete list starts at the first `turn.started` in it, if there is one."""
+    """Return the last events.
+
+    An incomplete list starts at the first `turn.started` in it, if there is one.
+    """
     page = list(events[-limit:])
     if len(page) == len(events):
         return page

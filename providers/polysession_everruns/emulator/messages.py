@@ -1,4 +1,4 @@
-"""Messages and tool results of the Everruns emulator: reading requests, and building the stored JSON.
+"""Messages and tool results of the Everruns emulator: requests, and the stored JSON.
 
 Backend: https://github.com/everruns/sdk, openapi/openapi.json, CreateMessageRequest and Message (read 2026-11)
 """

@@ -1,4 +1,4 @@
-"""Questions in the Everruns emulator: how the agent asks with `ask_user`, and accepts the answers.
+"""Questions in the Everruns emulator: the calls of `ask_user`, and the client's answers.
 
 Backend: https://github.com/everruns/everruns, crates/server/src/api/question_answers.rs and
 crates/core/src/builtins/ask_user.rs (read 2026-11), and recorded exchanges of its engine 0.50.1

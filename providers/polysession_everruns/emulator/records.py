@@ -49,7 +49,7 @@ class Record:
         self.updated_at = self.created_at
 
     def touch(self) -> None:
-        """Advance `updated_at`, by at least a microsecond because the clock may not advance between two changes."""
+        """Advance `updated_at` by at least a microsecond, even if the clock has not advanced."""
         self.updated_at = max(utc_now(), self.updated_at + _TICK)
 
 
@@ -155,7 +155,10 @@ class Session(Record):
         self.usage.add(usage)
 
     def update_preview(self, message: Mapping[str, Any]) -> None:
-        """Store the start of the user's first message, or of the agent's last message, if it has text."""
+        """Store the start of the user's first message, or of the agent's last message.
+
+        A message without text changes nothing.
+        """
         text = "\n".join(part["text"] for part in message["content"] if part["type"] == "text")[:PREVIEW_LIMIT]
         if text and message["role"] == "agent":
             self.output_preview = text

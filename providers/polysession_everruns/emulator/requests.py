@@ -15,7 +15,10 @@ from typing import Any, Final
 from polysession.emulation import QueryParams, Refusal
 
 Shape = Mapping[str, str]
-"""The fields of a body, with a kind of `_KINDS` for each name. `!` after the kind means required, `?` nullable."""
+"""The fields of a body, with a kind of `_KINDS` for each name.
+
+`!` after the kind means required, `?` nullable.
+"""
 
 _DEFAULT_LIMIT = 20
 _LARGEST_LIMIT = 100

@@ -74,7 +74,7 @@ class SessionLog:
 
     @property
     def messages(self) -> list[Json]:
-        """The messages, in the shape of the list of messages, which has `session_id` and `sequence`."""
+        """The messages, with the `session_id` and the `sequence` of the list of messages."""
         return [
             {**event["data"]["message"], "session_id": self._session_id, "sequence": event["sequence"]}
             for event in self.events

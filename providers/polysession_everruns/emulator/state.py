@@ -76,7 +76,9 @@ class EverrunsState:
         ]
 
     def update_session(self, session_id: str, changes: Values) -> Session:
-        """Set the values that are present. None is ignored, except that it clears the agent identity.
+        """Set the values that are present.
+
+        None is ignored, except that it clears the agent identity.
 
         Raises:
             Refusal: An id is malformed, or a tag is reserved (400). There is no such session (404).

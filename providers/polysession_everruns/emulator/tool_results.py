@@ -14,7 +14,10 @@ from polysession_everruns.emulator.records import Session
 
 
 def take_results(session: Session, results: Sequence[ToolResult]) -> None:
-    """Store results, and resume the turn. Calls without a result fail. Call ids are not checked, as on the server."""
+    """Store results, and resume the turn. Calls without a result fail.
+
+    Call ids are not checked, as on the server.
+    """
     for result in results:
         if session.scripted is not None:
             session.scripted.pending.pop(result.call_id, None)

@@ -118,7 +118,10 @@ class Turn:
             await pause(pause_s)
 
     async def _use_tools(self, uses: Sequence[ToolUse]) -> None:
-        """Use tools in one step. The client runs client-side tools. Calls that need an approval fail and request it."""
+        """Use tools in one step. The client runs client-side tools.
+
+        Calls that need an approval fail and request it.
+        """
         calls = self._call_tools(uses)
         handed = [call for call, use in zip(calls, uses, strict=True) if isinstance(use, ClientTool)]
         held = {call["id"]: use for call, use in zip(calls, uses, strict=True) if self._is_held(use)}
@@ -173,7 +176,7 @@ class Turn:
         self._write("act.completed", {"completed": True, **counts}, acting)
 
     async def _wait_for(self, calls: Sequence[Json]) -> None:
-        """Request calls from the client, and wait until it has answered all of them or the wait expires."""
+        """Request calls from the client, and wait for all answers or until the wait expires."""
         names = [call["name"] for call in calls]
         self._record.answered = Signal()
         self._record.approved = [False] * names.count(approvals.APPROVAL_TOOL)

@@ -1,4 +1,4 @@
-"""Validates requests in the Everruns emulator: credentials, ids, names, tags, tools and change reasons.
+"""Validates requests in the Everruns emulator: headers, ids, names, tags and tools.
 
 Backend: https://github.com/everruns/sdk (openapi/openapi.json) and https://github.com/everruns/everruns (read 2026-11)
 """
@@ -111,7 +111,9 @@ def check_tags(tags: Iterable[str]) -> None:
 
 
 def client_side_tools(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the client-side tools. As the server does, it drops all other kinds without an error.
+    """Return the client-side tools.
+
+    As the server does, it drops all other kinds without an error.
 
     Raises:
         Refusal: The name of a tool begins with `mcp_` (400).
@@ -124,7 +126,7 @@ def client_side_tools(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, A
 
 
 def check_change_reason(header: str) -> None:
-    """Check the value of `Everruns-Change-Reason`: percent-encoded UTF-8 of 1 to 1000 characters.
+    """Check an `Everruns-Change-Reason`: percent-encoded UTF-8 of 1 to 1000 characters.
 
     Raises:
         Refusal: The value does not decode, is blank or too long, or has control characters other than newline and tab
@@ -162,7 +164,10 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def _token(authorization: str) -> str:
-    """Return the credential after `Bearer` or `ApiKey`, or without a scheme as the official clients send it."""
+    """Return the credential after `Bearer` or `ApiKey`.
+
+    The official clients send it without a scheme.
+    """
     scheme, _, rest = authorization.partition(" ")
     return rest.strip() if scheme.lower() in _SCHEMES else authorization
 

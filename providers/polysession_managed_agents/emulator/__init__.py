@@ -1,1 +1,1 @@
-"""The state, rules and JSON that the emulators of both members share, because their backends share a wire format."""
+"""The state, rules and JSON that the emulators of both members share."""

@@ -103,7 +103,7 @@ class Conversation(Generic[W]):
         self.log.close()
 
     def reschedule(self, duration_s: float) -> None:
-        """Reschedule the session: it pauses for `duration_s` seconds, and a running turn continues after that."""
+        """Pause the session for `duration_s` seconds. A running turn continues after that."""
         self.is_rescheduled = True
         self._placed = Signal()
         self.writer.rescheduled()
@@ -213,7 +213,7 @@ class Conversation(Generic[W]):
         raise AssertionError(act)  # this backend has no questions, so its scripts have no such act
 
     async def _say(self, say: Say) -> Json | None:
-        """Write a message: previews of its deltas, then the whole event, unless the turn is interrupted before."""
+        """Write the previews of a message, then the whole event, unless the turn is interrupted."""
         event_id = self.writer.new_id()
         self.writer.preview(event_id, "agent.message")
         for text in say.deltas:
@@ -259,7 +259,10 @@ class Conversation(Generic[W]):
         return self.writer
 
     async def _wait_for_worker(self) -> Json | None:
-        """Wait for the worker's tool results. Returns a stop reason if the turn ends in the meantime."""
+        """Wait for the worker's tool results.
+
+        Returns a stop reason if the turn ends in the meantime.
+        """
         self._worker = Signal()
         if self.delegated:
             await self._worker.wait(_WAIT_LIMIT_S)

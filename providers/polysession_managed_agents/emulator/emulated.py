@@ -16,7 +16,10 @@ class EmulatedThreads(Protocol):
     """The threads of a session, one for each agent."""
 
     def consult(self, agent_name: str, question: str, answer: str) -> str:
-        """Let the session's agent ask another agent. Returns the id of the thread in which that agent answers."""
+        """Let the session's agent ask another agent.
+
+        Returns the id of the thread in which that agent answers.
+        """
 
 
 class EmulatedSession(Record, Protocol):
@@ -56,7 +59,7 @@ class ManagedAgentsEmulator(Emulator, Generic[S]):
         self.run_in_server(self._known(session_id).conversation.terminate)
 
     def reschedule(self, session_id: str, *, duration_s: float) -> None:
-        """Reschedule a session: it pauses for `duration_s` seconds, and a running turn continues after that.
+        """Pause a session for `duration_s` seconds. A running turn continues after that.
 
         Raises:
             KeyError: There is no such session.
@@ -65,7 +68,9 @@ class ManagedAgentsEmulator(Emulator, Generic[S]):
         self.run_in_server(lambda: conversation.reschedule(duration_s))
 
     def consult(self, session_id: str, agent_name: str, question: str, answer: str) -> str:
-        """Let a session's agent ask another agent. Returns the id of the thread in which that agent answers.
+        """Let a session's agent ask another agent.
+
+        Returns the id of the thread in which that agent answers.
 
         Raises:
             KeyError: There is no such session.
@@ -89,7 +94,7 @@ def check_open(session: EmulatedSession) -> None:
 
 
 def read_agent_reference(body: Json, overrides: frozenset[str]) -> Json:
-    """Read the agent of a new session: an id, or an object whose `type` decides which fields it may have."""
+    """Read the agent of a new session: an id, or an object with the fields of its `type`."""
     if not isinstance(body.get("agent"), dict):
         return {"id": need(body, "agent", str)}
     reference = need(body, "agent", dict)

@@ -1,4 +1,4 @@
-"""Resources of a session: files, repositories and memory stores that are mounted in its environment.
+"""Resources of a session: mounted files, repositories and memory stores.
 
 The emulators store neither files nor memory stores, so they accept any id of a file or a memory store.
 """

@@ -60,7 +60,10 @@ def read_limit(values: Json, *, default: int, most: int) -> int:
 
 
 def cut(rows: Mapping[str, T], positions: Mapping[str, int], window: Window) -> Page[T]:
-    """Return the page of `rows` for a window. `positions` has the place of every id that may be a cursor."""
+    """Return the page of `rows` for a window.
+
+    `positions` has the place of every id that may be a cursor.
+    """
     direction = -1 if window.newest_first else 1
 
     def place(row_id: str) -> int:

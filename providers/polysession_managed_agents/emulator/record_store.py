@@ -79,7 +79,7 @@ def read_created_at(values: Json) -> Callable[[datetime], bool]:
 
 
 def read_plain_filter(values: Json) -> Callable[[Record], bool]:
-    """Return a predicate for the filters that all lists have: creation time, and `include_archived`."""
+    """Return a predicate for the filters of all lists: creation time, and `include_archived`."""
     created_in_range = read_created_at(values)
     include_archived = take(values, "include_archived", bool) or False
     return lambda record: (include_archived or record.archived_at is None) and created_in_range(record.created_at)

@@ -14,7 +14,10 @@ _FLAGS = {"true": True, "false": False}
 
 
 def read_query(request: ApiRequest) -> Json:
-    """Return the query with its values converted to JSON types. Text that does not fit stays text for validation."""
+    """Return the query with its values converted to JSON types.
+
+    Text that does not fit stays text for validation.
+    """
     query: Json = {}
     for name, text in request.query.multi_items():
         plain_name = name.removesuffix("[]")

@@ -106,7 +106,10 @@ def new_metadata(values: Json) -> dict[str, str]:
 
 
 def patched_metadata(current: dict[str, str], values: Json) -> dict[str, str]:
-    """Return the merged metadata: a string sets a key, null removes it. The limits apply to the result."""
+    """Return the merged metadata: a string sets a key, null removes it.
+
+    The limits apply to the result.
+    """
     patch: Json = take(values, "metadata", dict) or {}
     merged: Json = {key: value for key, value in {**current, **patch}.items() if value is not None}
     if len(merged) > METADATA_KEYS:

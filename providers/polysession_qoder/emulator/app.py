@@ -1,4 +1,4 @@
-"""Emulator of Qoder Cloud Agents: the wire protocol of the managed mode, with all state in memory.
+"""Emulator of Qoder Cloud Agents, managed mode: its wire protocol, all state in memory.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """
@@ -80,7 +80,7 @@ class QoderEmulator(ManagedAgentsEmulator[Session]):
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn that no client started for `duration_s` seconds, then become idle.
+        """Make a session run for `duration_s` seconds without a client, then become idle.
 
         Raises:
             KeyError: There is no such session.

@@ -66,7 +66,10 @@ class QoderEventWriter(EventWriter):
 
 
 class LegacyEventWriter(QoderEventWriter):
-    """Writes the events of May 2026: the echo comes first, each event names its turn, and there are no credits."""
+    """Writes the events of May 2026.
+
+    The echo comes first, each event names its turn, and there are no credits.
+    """
 
     def __init__(self, session_id: str) -> None:
         super().__init__()

@@ -75,7 +75,10 @@ def send(session: Session, body: Json, generation: Generation) -> list[Json]:
 
 
 def _to_current(event: Json) -> Json:
-    """Convert a legacy event to the current field names. Whether the legacy API refused those is not documented."""
+    """Convert a legacy event to the current field names.
+
+    Whether the legacy API refused those is not documented.
+    """
     if event["type"] == "user.tool_confirmation" and "decision" in event:
         rest = {name: value for name, value in event.items() if name != "decision"}
         return {**rest, "result": _LEGACY_DECISIONS.get(event["decision"], event["decision"])}
@@ -139,7 +142,10 @@ def list_events(session: Session, query: Json, generation: Generation) -> Json:
 
 
 def stream(session: Session, query: Json, last_event_id: str | None, generation: Generation) -> EventStream:
-    """Return the live stream: after `last_event_id`, or from now on. A legacy stream starts at the first event."""
+    """Return the live stream: after `last_event_id`, or from now on.
+
+    A legacy stream starts at the first event.
+    """
     only(query, _STREAM_FIELDS[generation])
     previewed = frozenset(take_all(query, "event_deltas", str))
     if not previewed <= _PREVIEWABLE:

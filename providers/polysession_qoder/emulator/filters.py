@@ -21,13 +21,16 @@ _SEARCH_FIELDS = FILTERS | {"limit", "page", "order", "metadata", "name"}
 
 
 def read_list_filter(query: Json, generation: Generation) -> SessionFilter:
-    """Return a predicate for the sessions that a list selects. A list cannot filter by metadata."""
+    """Return a predicate for the sessions that a list selects.
+
+    A list cannot filter by metadata.
+    """
     only(query, _LIST_FIELDS)
     return _read_filter(query, generation)
 
 
 def read_search_filter(body: Json) -> SessionFilter:
-    """Return a predicate for a search: the filters of a list, exact metadata values, and a part of the title."""
+    """Return a predicate for a search: that of a list, exact metadata, and a part of the title."""
     only(body, _SEARCH_FIELDS)
     admits_listed = _read_filter(body, "current")
     name = (take(body, "name", str) or "").casefold()

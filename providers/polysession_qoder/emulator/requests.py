@@ -27,7 +27,10 @@ def betas(request: ApiRequest) -> frozenset[str]:
 
 
 def read_body(request: ApiRequest) -> Json:
-    """Return the JSON object in the body. The backend truncates a body over 4 MB, so that it is not valid JSON."""
+    """Return the JSON object in the body.
+
+    The backend truncates a body over 4 MB, so that it is not valid JSON.
+    """
     if len(request.content) > BODY_LIMIT_BYTES:
         raise invalid("Request body must be valid JSON.")
     return requests.read_body(request)

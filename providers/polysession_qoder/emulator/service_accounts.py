@@ -1,4 +1,4 @@
-"""Service accounts of the Qoder emulator: keys are exchanged for access tokens, which expire.
+"""Service accounts of the Qoder emulator: keys are exchanged for tokens, which expire.
 
 Backend: https://docs.qoder.com/cloud-agents/api/conventions/authentication and qca-sdk 0.11.0 (both read 2026-11). The
 error body of a refused exchange is not documented; the emulator uses the common error body.
@@ -84,6 +84,9 @@ def _read_lifetime_s(body: Json) -> int:
 
 
 def _jwt(claims: Json) -> str:
-    """Return a token in the format of a JWT, with an invalid signature. No client checks the signature."""
+    """Return a token in the format of a JWT, with an invalid signature.
+
+    No client checks the signature.
+    """
     parts = (json.dumps({"alg": "HS256", "typ": "JWT"}).encode(), json.dumps(claims).encode(), b"emulated")
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)

@@ -197,7 +197,10 @@ def mount_shape(mount: Mount, generation: Generation) -> Json:
 
 
 def thread_shape(session: Session, thread: Thread) -> Json:
-    """Return the JSON of a thread. The coordinator thread has the agent and the status of the session."""
+    """Return the JSON of a thread.
+
+    The coordinator thread has the agent and the status of the session.
+    """
     is_coordinator = thread.parent_id is None
     status = "idle" if thread.archived_at is None else "terminated"
     return {
@@ -277,7 +280,10 @@ def _model_info(model_id: str, *, price_factor: float) -> Json:
 
 
 def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation) -> Json:
-    """Return the JSON of a page. The legacy generation pages with `after_id`, so it has no `next_page`."""
+    """Return the JSON of a page.
+
+    The legacy generation pages with `after_id`, so it has no `next_page`.
+    """
     ids = list(page.items)
     envelope: Json = {
         "data": [shape(item) for item in page.items.values()],
@@ -289,7 +295,10 @@ def page_shape(page: Page[T], shape: Callable[[T], Json], generation: Generation
 
 
 def error_answer(refusal: Refusal, request_id: str, generation: Generation) -> Answer:
-    """Return the response to a refused request. A legacy error body does not repeat the request id."""
+    """Return the response to a refused request.
+
+    A legacy error body does not repeat the request id.
+    """
     error: Json = {"type": _ERROR_TYPES.get(refusal.status, "invalid_request_error"), "message": refusal.message}
     if refusal.details.get("param") is not None:
         error["param"] = refusal.details["param"]

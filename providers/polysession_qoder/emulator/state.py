@@ -163,7 +163,10 @@ class Sessions(RecordStore[Session]):
         return self.add(session)
 
     def update(self, session_id: str, body: Json) -> Session:
-        """Change the fields that the body has, all or none. Null clears the title; metadata is merged."""
+        """Change the fields that the body has, all or none.
+
+        Null clears the title; metadata is merged.
+        """
         session = self.find(session_id)
         only(body, _UPDATE_FIELDS[self._generation])
         check_open(session)

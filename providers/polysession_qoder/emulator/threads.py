@@ -59,7 +59,10 @@ class Threads:
         return thread
 
     def consult(self, agent_name: str, question: str, answer: str) -> str:
-        """Let the coordinator ask another agent. Returns the id of the thread in which that agent answers."""
+        """Let the coordinator ask another agent.
+
+        Returns the id of the thread in which that agent answers.
+        """
         thread = Thread(base36_id("sthr_"), self._coordinator_id, agent_name)
         self.all[thread.id] = thread
         own = {"session_thread_id": thread.id}
@@ -98,7 +101,10 @@ class Threads:
         return self._conversation.writer
 
     def _filter(self, thread: Thread) -> Callable[[Json], bool]:
-        """Return a predicate for the events of a thread. Events without a thread belong to the coordinator thread."""
+        """Return a predicate for the events of a thread.
+
+        Events without a thread belong to the coordinator thread.
+        """
         return lambda event: event.get("session_thread_id", self._coordinator_id) == thread.id
 
 
