@@ -1,8 +1,8 @@
 """Runs the benchmarks and prints a table for each kind of work, with ratios to the first row.
 
-Costs are CPU time of the client's process alone, medians over rounds in which every client has its turn. A ratio is
-the median over the rounds of one client's cost as a share of the yardstick's in that same round; its quartiles follow.
-`--python PATH` adds rows for the polysession of another environment, such as that of an earlier version.
+A cost is the CPU time of the client's process: the median over rounds in which every client runs once. A ratio is the
+median over the rounds of a client's cost divided by the baseline's cost in the same round; its quartiles follow.
+`--python PATH` adds rows for the polysession of another environment, for example an earlier version.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from benchmarks.server import served
 
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _NO_BYTECODE: Final = "PYTHONDONTWRITEBYTECODE"
-"""Unset here: pip compiles what it installs, and a checkout's own code would be compiled again at every start."""
+"""Variable to unset: with it, a checkout's code is compiled at every start, while pip has compiled installed code."""
 _OTHER: Final = "other polysession"
-"""Rows of the polysession of another environment."""
+"""Name of the rows with the polysession of another environment."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: rounds, and the work in each of them."""
+    """Size of a measurement: the number of rounds, and the work in each round."""
 
     rounds: int
     cold_rounds: int
@@ -61,10 +61,10 @@ class Bench:
     """Tools of a measurement.
 
     Attributes:
-        base_url: The server.
-        size: How much is measured.
-        other: The process that runs another polysession.
-        other_python: Its interpreter.
+        base_url: URL of the server.
+        size: Size of the measurement.
+        other: Process that runs another polysession.
+        other_python: Interpreter of that process.
     """
 
     base_url: str
@@ -74,64 +74,64 @@ class Bench:
 
 
 def imports(bench: Bench) -> None:
-    """Import time, and memory."""
+    """Measure the time and memory of imports."""
     held: dict[str, float] = {}
     show("import", "ms", 1e3, interleave(_cold(cold.IMPORTS, held), bench.size.cold_rounds), held)
 
 
 def first_calls(bench: Bench) -> None:
-    """From nothing to the first answer: imports, a client, a call."""
+    """Measure imports, a new client and its first call."""
     codes = {name: code.format(base_url=bench.base_url) for name, code in cold.FIRST_CALLS.items()}
     held: dict[str, float] = {}
     show("imports, client and first get", "ms", 1e3, interleave(_cold(codes, held), bench.size.cold_rounds), held)
 
 
 def command(bench: Bench) -> None:
-    """The command's start."""
+    """Measure the start of the command-line program."""
     runs = {name: _bound(cold.run_command, line) for name, line in cold.COMMANDS.items()}
     show("whole process", "ms", 1e3, interleave(runs, bench.size.cold_rounds))
 
 
 def clients(bench: Bench) -> None:
-    """A further client in a process that has one."""
+    """Measure an additional client in a process that has one."""
     with construction.makers(f"{bench.base_url}/qoder") as makers:
         works = {name: cpu_of(make, 3) for name, make in makers.items()}
         show("a second client", "us", 1e6, interleave(works, bench.size.rounds))
 
 
 def get(bench: Bench) -> None:
-    """Reading a session."""
+    """Measure reads of a session."""
     _compare(bench, "get", bench.size.calls, bench.size.rounds)
 
 
 def update(bench: Bench) -> None:
-    """Changing a session."""
+    """Measure changes of a session."""
     _compare(bench, "update", bench.size.calls, bench.size.rounds)
 
 
 def page(bench: Bench) -> None:
-    """Reading a page of 100 sessions."""
+    """Measure reads of a page of 100 sessions."""
     _compare(bench, "page", bench.size.pages, bench.size.rounds)
 
 
 def stream(bench: Bench) -> None:
-    """Events of a stream, one a chunk, read to typed events. The cost is that of one event."""
+    """Measure a stream with one event in each chunk, read as typed events. The cost is that of one event."""
     _compare(bench, "stream", bench.size.events, max(3, bench.size.rounds // 4))
 
 
 def paced(bench: Bench) -> None:
-    """The same where the client waits for each chunk."""
+    """Measure a stream whose client waits for each chunk. The cost is that of one event."""
     _compare(bench, "paced", bench.size.paced, max(3, bench.size.rounds // 2))
 
 
 def burst(bench: Bench) -> None:
-    """A hundred reads at once. The cost is that of one read."""
+    """Measure a hundred simultaneous reads. The cost is that of one read."""
     size = bench.size
     _measure(bench, "burst", "burst", size.bursts, max(3, size.rounds // 3), f"{size.bursts} gets at once, each")
 
 
 def memory(bench: Bench) -> None:
-    """Growth of memory, in MB."""
+    """Measure the growth of memory, in MB."""
     size = bench.size
     print(f"\n{size.requests} gets and {size.streams} streams: MB more than before")
     for name in growth.CONTENDERS:
@@ -140,7 +140,7 @@ def memory(bench: Bench) -> None:
 
 
 def peaks(bench: Bench) -> None:
-    """Peak of memory while a page or a stream is read and held, in MB."""
+    """Measure the peak of memory while a page or a stream is read and held, in MB."""
     contenders = {"hand": ("hand", sys.executable), "polysession": ("polysession", sys.executable)}
     if bench.other_python:
         contenders[_OTHER] = ("polysession", bench.other_python)
@@ -213,15 +213,15 @@ def show(
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the chosen benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("work", nargs="*", metavar="WORK", help=f"any of {', '.join(WORK)}; all by default")
     parser.add_argument("--python", metavar="PATH", help="interpreter of an environment with another polysession")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: one to two minutes, and less sure")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: one to two minutes, and less precise")
     asked = parser.parse_args()
     unknown = sorted(set(asked.work) - set(WORK))
     if unknown:
-        parser.error(f"there is no {unknown[0]!r}; there are {', '.join(WORK)}")
+        parser.error(f"unknown benchmark {unknown[0]!r}; choose from {', '.join(WORK)}")
     for name in (*_PROXIES, _NO_BYTECODE):
         os.environ.pop(name, None)
     started_s = time.monotonic()

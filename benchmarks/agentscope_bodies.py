@@ -1,4 +1,4 @@
-"""Prepared answers of the server in the shapes of AgentScope. A list has as many sessions as its agent's id says."""
+"""Prepared responses in AgentScope's format. The id of the agent contains the number of sessions in its list."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ AGENT_OF_ONE: Final = "agent_1"
 AGENT_OF_MANY: Final = "agent_100"
 SESSION_ID: Final = f"{1:032d}"
 EVENTS_PER_TURN: Final = 88
-"""Events of each reply: a stream of n events has n // 88 whole replies."""
+"""Number of events in each reply: a stream of n events has n // 88 whole replies."""
 
 _MOMENT: Final = "2026-11-22T09:30:00.123456"
 _WORDS: Final = ("The ", "failing ", "test ", "compares ", "two ", "times ", "in ", "different ", "zones", ". ")
 
 
 def stream_id(events: int) -> str:
-    """Id of a session whose stream has that many events."""
+    """Return the id of a session whose stream has this number of events."""
     return f"{events:032d}"
 
 
 def session_list(size: int) -> Json:
-    """The list of an agent's sessions."""
+    """Return the list of an agent's sessions."""
     return {"sessions": [_view(number) for number in range(1, size + 1)], "total": size}
 
 
 def messages() -> Json:
-    """The history of a session without messages."""
+    """Return the history of a session without messages."""
     return {"messages": [], "event_cursor": None, "is_running": False, "has_more": False}
 
 
@@ -72,7 +72,7 @@ def _view(number: int) -> Json:
 
 
 def events() -> Iterator[Json]:
-    """The events of endlessly many replies."""
+    """Yield the events of an endless sequence of replies."""
     return chain.from_iterable(_reply(number) for number in count())
 
 

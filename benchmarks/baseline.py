@@ -1,7 +1,7 @@
-"""Runs polysession of another environment beside this one, in the same rounds: `--python PATH/TO/python`.
+"""Runs the polysession of another environment in the same rounds: `--python PATH/TO/python`.
 
-The other interpreter runs this module with the benchmarks of this checkout and its own polysession, and measures in
-its own process: `{"group": ..., "client": ..., "kind": ..., "times": ...}` in, seconds for each piece of work out.
+The other interpreter runs this module with the benchmarks of this checkout and its own polysession, and measures in its
+own process. Input: `{"group": ..., "client": ..., "kind": ..., "times": ...}`; output: seconds for each piece of work.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Baseline:
-    """A process of another interpreter, which measures when it is asked."""
+    """A process of another interpreter that measures on request."""
 
     process: subprocess.Popen[str]
 
     def measure(self, group: str, client: str, kind: str, times: int) -> Callable[[], float]:
-        """Return a measurement of a kind of work: CPU seconds for one piece of it."""
+        """Return a function that measures a kind of work: CPU seconds for one piece of it."""
         question = json.dumps({"group": group, "client": client, "kind": kind, "times": times})
 
         def measure() -> float:
@@ -43,7 +43,7 @@ class Baseline:
 
 @contextmanager
 def baseline(python: str, base_url: str) -> Iterator[Baseline]:
-    """Run the other interpreter."""
+    """Run the other interpreter while the context is open."""
     command = [python, "-m", "benchmarks.baseline", base_url]
     with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -53,7 +53,7 @@ def baseline(python: str, base_url: str) -> Iterator[Baseline]:
 
 
 def _answer_questions(base_url: str) -> None:
-    """Measure until the input ends. Each client is opened at its first use, and warmed up with each kind of work."""
+    """Measure until the input ends. Each client is opened at its first use, and warmed up with each type of work."""
     from benchmarks.our_clients import BY_GROUP  # noqa: PLC0415  (only in the other interpreter)
 
     opened: dict[tuple[str, str], Work] = {}

@@ -1,7 +1,7 @@
-"""Prepared answers of the server: sessions, pages and turns in the shapes of the backends.
+"""Prepared responses of the server: sessions, pages and turns in the formats of the backends.
 
-An id that ends in a number asks for that many events: a stream of `sess_...020000` has 20,000. `PACED` more than the
-number asks for a pause before each event.
+The number at the end of an id is the number of events: the stream of `sess_...020000` has 20,000. With `PACED` added to
+the number, there is a pause before each event.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _WORDS: Final = ("The ", "failing ", "test ", "compares ", "two ", "times ", "in
 
 
 def qoder_stream_id(events: int) -> str:
-    """Id of a session whose stream has that many events."""
+    """Return the id of a session whose stream has this number of events."""
     return f"sess_{events:020d}"
 
 
 def everruns_stream_id(events: int) -> str:
-    """Id of a session whose stream has that many events."""
+    """Return the id of a session whose stream has this number of events."""
     return f"session_{events:032d}"
 
 
 def qoder_session(number: int = 1) -> Json:
-    """A session with an agent of three tools and two resources."""
+    """Return a session with an agent of three tools and two resources."""
     return {
         "id": qoder_stream_id(number),
         "type": "session",
@@ -93,7 +93,7 @@ def qoder_session(number: int = 1) -> Json:
 
 
 def everruns_session(number: int = 1) -> Json:
-    """A session with the links that newer servers add."""
+    """Return a session with the links that newer servers add."""
     session_id = everruns_stream_id(number)
     return {
         "id": session_id,
@@ -219,12 +219,12 @@ def _frame(event: Json) -> bytes:
 
 
 _DELIVERED_AS_TWO: Final = frozenset({"session.status_running", "session.status_idle"})
-"""Events that become two: the state of the session, and the start or the end of the turn."""
+"""Events that are read as two events: a status of the session, and the start or the end of the turn."""
 
 
 @cache
 def common_events(backend: str, events: int) -> int:
-    """How many common events the first events of a stream become."""
+    """Return the number of common events that the first events of a stream are read as."""
     return events + sum(event["type"] in _DELIVERED_AS_TWO for event in _events(backend, events))
 
 
@@ -237,12 +237,12 @@ def _events(backend: str, events: int) -> Iterator[Json]:
 
 @cache
 def stream_chunks(backend: str, events: int) -> tuple[bytes, ...]:
-    """That many events, each one chunk, as agents send them."""
+    """Return a number of events, each as one chunk, like agents send them."""
     return tuple(_frame(event) for event in _events(backend, events))
 
 
 def answers(backend: str) -> dict[str, bytes]:
-    """The bodies of a backend: `session` and `page`; for AgentScope `messages` too."""
+    """Return the bodies of a backend: `session` and `page`, and for AgentScope also `messages`."""
     if backend == "agentscope":
         one, many = agentscope_bodies.session_list(1), agentscope_bodies.session_list(PAGE_SIZE)
         return _encoded(session=one, page=many, messages=agentscope_bodies.messages())

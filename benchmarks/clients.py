@@ -1,4 +1,4 @@
-"""The clients beside each other, by group. The first of each group is the yardstick."""
+"""The compared clients, by group. The first of each group is the baseline."""
 
 from __future__ import annotations
 

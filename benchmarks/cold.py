@@ -1,4 +1,4 @@
-"""Measurements in a fresh interpreter: imports, the first call, the command, and memory in the long run."""
+"""Measurements in a new interpreter: imports, the first call, and the command-line program."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ FIRST_CALLS: Final = {
 
 
 def run(code: str) -> tuple[float, float]:
-    """Run code in a fresh interpreter: CPU seconds, and MB of memory, beyond what the interpreter itself takes."""
+    """Run code in a new interpreter. Returns CPU seconds and MB of memory, without those of the interpreter itself."""
     command = [sys.executable, "-c", _FRAME.format(code=code)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(answer[-2]), float(answer[-1])
 
 
 def run_command(command: list[str]) -> float:
-    """CPU seconds of a whole process."""
+    """Return the CPU seconds of a whole process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, capture_output=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

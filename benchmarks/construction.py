@@ -1,4 +1,4 @@
-"""Cost of a further client, in a process that has created one already."""
+"""Cost of an additional client in a process that has already created one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polysession import Client
 
 @contextmanager
 def makers(base_url: str) -> Iterator[dict[str, Callable[[int], None]]]:
-    """Functions that make and close n clients."""
+    """Return functions that create and close n clients."""
     context = httpx.create_ssl_context()
     made: dict[str, Callable[[], Any]] = {
         "hand": httpx.Client,

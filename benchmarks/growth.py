@@ -1,4 +1,4 @@
-"""Whether memory grows: `growth_mb` asks a process of its own."""
+"""Growth of memory, measured by `growth_mb` in another process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EVENTS: Final = 50
 
 
 def growth_mb(name: str, base_url: str, requests: int, streams: int) -> tuple[float, float]:
-    """MB that a client holds more after so many reads of a session, and after so many streams that it opened."""
+    """Return the growth of a client's memory in MB after a number of reads of a session, and of opened streams."""
     command = [sys.executable, "-m", "benchmarks.growth", name, base_url, str(requests), str(streams)]
     first, second = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(first), float(second)

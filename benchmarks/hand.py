@@ -1,6 +1,6 @@
-"""The yardstick: what a careful user would write by hand, with httpx and plain pydantic models of the fields we read.
+"""The baseline: code that a careful user would write by hand, with httpx and pydantic models of the fields we read.
 
-`hand_events` is the same for streams.
+`hand_events` has the models of streams.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SessionAgent(BaseModel):
 
 
 class Credits(BaseModel):
-    """Consumption of a session."""
+    """Usage of a session."""
 
     total_credits: float | None = None
     model_credits: float | None = None
@@ -57,7 +57,7 @@ class QoderPage(BaseModel):
 
 
 class Tokens(BaseModel):
-    """Consumption of a session."""
+    """Usage of a session."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None

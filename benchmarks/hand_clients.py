@@ -1,4 +1,4 @@
-"""Clients written by hand with httpx: the yardsticks."""
+"""Clients written by hand with httpx: the baselines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AUTHORIZATION: Final = {"authorization": f"Bearer {TOKEN}"}
 
 @contextmanager
 def hand_json(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
-    """Plain httpx, JSON to dictionaries."""
+    """Open a plain httpx client that reads JSON as dictionaries."""
     with httpx.Client(base_url=f"{base_url}/qoder", headers=_AUTHORIZATION) as http:
 
         def read(response: httpx.Response) -> object:
@@ -41,7 +41,7 @@ def hand_json(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 
 @contextmanager
 def hand_typed(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
-    """Plain httpx, bytes to pydantic models."""
+    """Open a plain httpx client that reads bytes as pydantic models."""
     with httpx.Client(base_url=f"{base_url}/qoder", headers=_AUTHORIZATION) as http:
 
         def read(response: httpx.Response) -> object:
@@ -69,7 +69,7 @@ def hand_typed(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 
 @contextmanager
 def hand_lines(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
-    """Plain httpx, its own lines to pydantic models."""
+    """Open a plain httpx client that reads the lines of `iter_lines` as pydantic models."""
     with httpx.Client(base_url=f"{base_url}/qoder", headers=_AUTHORIZATION) as http:
 
         def stream(events: int) -> None:
@@ -81,7 +81,7 @@ def hand_lines(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 
 
 def hand_async(make: Callable[..., Any]) -> OpenClient:
-    """An async HTTP client of any kind, bytes to pydantic models."""
+    """Return a function that opens an async HTTP client which reads bytes as pydantic models."""
 
     @contextmanager
     def client(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
@@ -118,7 +118,7 @@ def hand_async(make: Callable[..., Any]) -> OpenClient:
 
 @contextmanager
 def everruns_by_hand(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
-    """Plain httpx for Everruns, bytes to pydantic models."""
+    """Open a plain httpx client for Everruns that reads bytes as pydantic models."""
     http = httpx.AsyncClient(base_url=f"{base_url}/everruns", headers={"authorization": TOKEN})
 
     async def get() -> object:
@@ -139,7 +139,7 @@ def everruns_by_hand(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
 
 @contextmanager
 def agentscope_by_hand(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
-    """Plain httpx for AgentScope, bytes to pydantic models."""
+    """Open a plain httpx client for AgentScope that reads bytes as pydantic models."""
     http = httpx.AsyncClient(base_url=f"{base_url}/agentscope", headers={"x-user-id": "bench"})
 
     async def page(agent_id: str = agentscope_bodies.AGENT_OF_MANY) -> hand.AgentScopeList:
@@ -164,7 +164,7 @@ def agentscope_by_hand(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
 
 
 def _streams(http: Any, runner: asyncio.Runner, path: Callable[[int], str], adapter: str) -> Work:
-    """Both kinds of streams, read by the adapter of that name in `hand_events`."""
+    """Return both kinds of streams, read by an adapter from `hand_events`."""
     event = getattr(hand_events, adapter)
 
     async def events_of(number: int) -> AsyncIterator[object]:

@@ -1,4 +1,4 @@
-"""The yardstick for streams: a splitter of frames written in a few lines, and a discriminated union of plain models."""
+"""The baseline for streams: a short splitter of frames, and a discriminated union of plain models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Text(BaseModel):
 
 
 class StopReason(BaseModel):
-    """Why a turn ended."""
+    """The reason for the end of a turn."""
 
     type: str
 
@@ -32,7 +32,7 @@ class Previewed(BaseModel):
 
 
 class Delta(BaseModel):
-    """A piece of it."""
+    """A delta of that event."""
 
     type: str
     index: int
@@ -292,7 +292,7 @@ AGENTSCOPE_EVENT: TypeAdapter[Any] = TypeAdapter(
 
 
 def split(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The data of each frame: quick, and right for servers that write what ours here does."""
+    """Yield the data of each frame. This is fast, and correct only for the frames of this benchmark's server."""
     rest = b""
     for chunk in chunks:
         *frames, rest = (rest + chunk).split(b"\n\n")

@@ -1,4 +1,4 @@
-"""polysession's clients. They also run with earlier versions of the library, for comparisons: see `baseline`."""
+"""polysession's clients. They also run with earlier versions of the library: see `baseline`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CLIENTS: Final[dict[str, dict[str, Any]]] = {
     "everruns": {"api_key": TOKEN},
     "agentscope": {"user_id": "bench", "agent_id": agentscope_bodies.AGENT_OF_ONE},
 }
-"""Settings of each backend, besides the address."""
+"""Settings of each backend, besides the URL."""
 
 
 def _cursor(event_id: str, position: object) -> str:
-    """The cursor after an event: base64url of JSON, or in earlier versions its id."""
+    """Return the cursor after an event: base64url of JSON, or, in earlier versions, the id of the event."""
     if not hasattr(polysession, "Paginator"):
         return event_id
     return urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
@@ -61,19 +61,19 @@ _CURSORS: Final = {
 
 @cache
 def _page_size(list_sessions: Callable[..., Any]) -> str:
-    """The parameter for the size of a page, which had another name in earlier versions."""
+    """Return the parameter for the size of a page, which has another name in earlier versions."""
     return "page_size" if "page_size" in inspect.signature(list_sessions).parameters else "limit"
 
 
 def _list(client: Any, backend: str) -> Any:
-    """The list of 100 sessions."""
+    """Return the list of 100 sessions."""
     of = {"agent": agentscope_bodies.AGENT_OF_MANY} if backend == "agentscope" else {}
     return client.sessions.list(**of, **{_page_size(client.sessions.list): 100})
 
 
 @contextmanager
 def ours(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
-    """`Client` for Qoder."""
+    """Open a `Client` for Qoder."""
     with Client("qoder", base_url=f"{base_url}/qoder", **CLIENTS["qoder"]) as client:
 
         def events_of(number: int) -> Iterator[object]:
@@ -94,7 +94,7 @@ def ours(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 def ours_async(
     make_http: Callable[[], Any] | None = None, *, backend: str = "qoder", aiohttp: bool = False
 ) -> OpenClient:
-    """`AsyncClient`, on its own HTTP client, on aiohttp, or on one that is given."""
+    """Return a function that opens an `AsyncClient` with its own HTTP client, with aiohttp, or with a given client."""
 
     @contextmanager
     def client(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
@@ -117,7 +117,7 @@ def ours_async(
 
 
 def _work(client: AsyncClient, runner: asyncio.Runner, backend: str) -> Work:
-    """The kinds of work that the benchmarks ask of a backend."""
+    """Return the kinds of work for a backend."""
 
     async def update() -> object:
         return await client.sessions.update(QODER_ID, title="Done", metadata={"priority": "high"})
@@ -152,7 +152,7 @@ async def _turns(live: AsyncIterator[Any]) -> AsyncIterator[object]:
 
 @contextmanager
 def _extra(*, aiohttp: bool) -> Iterator[None]:
-    """Make earlier versions, which use aiohttp where it is installed, use it or not."""
+    """Let earlier versions, which use aiohttp if it is installed, use it or not."""
     kept = {name: sys.modules.get(name) for name in _AIOHTTP_TRANSPORTS}
     if not aiohttp:
         sys.modules.update(dict.fromkeys(_AIOHTTP_TRANSPORTS, None))  # type: ignore[arg-type]  # makes their import fail

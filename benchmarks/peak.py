@@ -1,6 +1,6 @@
-"""How much memory a page of 100 sessions and a stream of 20,000 events take while the caller holds all of them.
+"""Memory of a page of 100 sessions and of a stream of 20,000 events while the caller holds all of them.
 
-Each figure comes from a process of its own: the highest resident size while reading and holding, less the size before.
+Each figure is measured in another process: the highest resident size while reading and holding, minus the size before.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ KINDS: Final[Mapping[str, tuple[str, int, int]]] = {
     "held_page": ("page of 100", 20, 20),
     "held_stream": ("stream of 20,000 events", STREAMED, 1),
 }
-"""Title, how much is read and held, and how many figures that makes: small ones are lost in what Python keeps free."""
+"""Title, number of pages or events that are read and held, and divisor of the result. Many pages are held at once,
+because a small amount would fit into memory that Python keeps free."""
 
 
 def peak_mb(python: str, name: str, kind: str, base_url: str) -> float:
-    """Return the figure of a client: `hand`, or `polysession` of that interpreter."""
+    """Return the figure of a client: `hand`, or the `polysession` of an interpreter."""
     command = [python, "-m", "benchmarks.peak", name, kind, base_url]
     return float(subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True).stdout)
 
@@ -45,7 +46,7 @@ def _measure(name: str, kind: str, base_url: str) -> float:
         work["stream"](1_000)
         work["page"](1)
         _, amount, parts = KINDS[kind]
-        common_events("qoder", STREAMED)  # counted before, not while memory is measured
+        common_events("qoder", STREAMED)  # counted before the measurement of memory
         gc.collect()
         before = resident_mb()
         _REFERENCES.write_text(_FORGET_THE_PEAK)
@@ -55,7 +56,7 @@ def _measure(name: str, kind: str, base_url: str) -> float:
 
 
 def _peak_mb() -> float:
-    """The highest resident size since the peak was forgotten (Linux)."""
+    """Return the highest resident size in MB since the peak was reset (Linux)."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024

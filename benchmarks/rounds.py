@@ -1,4 +1,4 @@
-"""Measures interleaved: every contender once in each round, many small rounds, medians of CPU time."""
+"""Interleaved measurement: every contender once in each of many small rounds, with medians of CPU time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Figure:
 
     Attributes:
         cost: Median cost of one piece of work.
-        ratio: Median over the rounds of its cost as a share of the yardstick's in the same round.
-        spread: The quartiles of those shares.
+        ratio: Median over the rounds of its cost divided by the baseline's cost in the same round.
+        spread: Quartiles of these ratios.
     """
 
     cost: float
@@ -25,24 +25,24 @@ class Figure:
 
 
 def interleave(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Figure]:
-    """Ask each contender for one measurement in each round. The first one is the yardstick."""
+    """Measure each contender once in each round. The first one is the baseline."""
     names = list(contenders)
     costs: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
-        at = turn % len(names)  # so that none always comes after the same other
+        at = turn % len(names)  # no contender always follows the same other one
         for name in names[at:] + names[:at]:
             costs[name].append(contenders[name]())
     return {name: _figure(costs[name], costs[names[0]]) for name in names}
 
 
-def _figure(costs: list[float], yardstick: list[float]) -> Figure:
-    ratios = [cost / unit for cost, unit in zip(costs, yardstick, strict=True)]
+def _figure(costs: list[float], baseline: list[float]) -> Figure:
+    ratios = [cost / unit for cost, unit in zip(costs, baseline, strict=True)]
     quartiles = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else [ratios[0]] * 3
     return Figure(statistics.median(costs), statistics.median(ratios), (quartiles[0], quartiles[2]))
 
 
 def cpu_of(work: Callable[[int], object], times: int) -> Callable[[], float]:
-    """A measurement: CPU seconds of this process for one piece of the work, which is done that many times."""
+    """Return a measurement: CPU seconds of this process for one piece of work, averaged over `times` pieces."""
 
     def measure() -> float:
         gc.collect()

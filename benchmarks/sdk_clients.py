@@ -1,4 +1,4 @@
-"""The clients that the vendors publish."""
+"""Clients with the SDKs of the vendors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.work import Work, at_once, count, count_async, repeat, repeat_as
 
 @contextmanager
 def qca_sdk(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
-    """Qoder's SDK."""
+    """Open a client with Qoder's SDK."""
     with qca.Managed(base_url=f"{base_url}/qoder", pat=TOKEN, max_retries=0) as sdk:
 
         def stream(events: int) -> None:
@@ -35,7 +35,7 @@ def qca_sdk(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 
 @contextmanager
 def qca_sdk_async(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
-    """Qoder's SDK, awaited."""
+    """Open a client with Qoder's async SDK."""
     sdk = qca.AsyncManaged(base_url=f"{base_url}/qoder", pat=TOKEN, max_retries=0)
 
     async def page() -> object:
@@ -59,7 +59,7 @@ def qca_sdk_async(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
 
 @contextmanager
 def anthropic_sdk(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
-    """Anthropic's SDK: sessions of the same family."""
+    """Open a client with Anthropic's SDK, whose wire format is of the same family."""
     with anthropic.Anthropic(base_url=f"{base_url}/qoder", api_key=TOKEN, max_retries=0) as sdk:
         sessions: Any = sdk.beta.sessions
 
@@ -77,7 +77,7 @@ def anthropic_sdk(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 
 @contextmanager
 def anthropic_sdk_async(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
-    """Anthropic's SDK, awaited."""
+    """Open a client with Anthropic's async SDK."""
     sdk = anthropic.AsyncAnthropic(base_url=f"{base_url}/qoder", api_key=TOKEN, max_retries=0)
     sessions: Any = sdk.beta.sessions
 
@@ -100,7 +100,7 @@ def anthropic_sdk_async(base_url: str, runner: asyncio.Runner) -> Iterator[Work]
 
 @contextmanager
 def everruns_sdk_async(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:
-    """Everruns' SDK, which is async only and cannot update a session."""
+    """Open a client with Everruns' SDK, which is async only and cannot update a session."""
     sdk = everruns_sdk.Everruns(api_key=TOKEN, base_url=f"{base_url}/everruns")
 
     async def stream(events: int) -> None:

@@ -1,4 +1,4 @@
-"""A server that costs next to nothing: prepared bytes over a loopback socket, in a process of its own."""
+"""A server with minimal cost: it sends prepared bytes over a loopback socket, in another process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANSWERS: Final = {backend: answers(backend) for backend in ("qoder", "everruns"
 _LENGTH: Final = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _STREAM: Final = re.compile(r"(\d+)/(?:events/stream|sse|stream)")
 _PAUSE_S: Final = 0.0002
-"""Before each event of a paced stream: long enough for the client to be waiting."""
+"""Seconds before each event of a paced stream: long enough that the client waits."""
 _STREAM_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -31,7 +31,7 @@ _READY: Final = {
 
 
 class _Connection(asyncio.Protocol):
-    """Answers one request after the other."""
+    """Answers requests one after the other."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -84,7 +84,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _kind(target: str) -> str:
-    """Name of the body that answers a request."""
+    """Return the name of the body that answers a request."""
     path = target.partition("?")[0].rstrip("/")
     if path.endswith("/messages"):
         return "messages"
@@ -101,7 +101,7 @@ async def _serve() -> None:
 
 @contextmanager
 def served() -> Iterator[str]:
-    """Run the server; its address without a path."""
+    """Run the server. Yields its URL without a path."""
     with subprocess.Popen([sys.executable, "-m", "benchmarks.server"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -1,8 +1,8 @@
-"""Kinds of work, and how they are repeated. A client of the benchmarks offers some of them.
+"""Kinds of work, and their repetition. A client of the benchmarks offers some of them.
 
-`get`, `update` and `page` are done n times; `burst` is n gets at once; `stream` reads n events of a stream whose server
-writes as fast as it can; `paced` reads n events whose server waits before each. `held_page` and `held_stream` return
-all that they read, to be held while memory is measured.
+`get`, `update` and `page` are done n times. `burst` is n simultaneous gets. `stream` reads n events that the server
+writes as fast as possible; for `paced` the server waits before each event. `held_page` and `held_stream` return
+everything that they read, to be held while memory is measured.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 
 Work = dict[str, Callable[[int], object]]
-"""By name, functions that do a kind of work n times."""
+"""Functions that do a kind of work n times, by name."""
 
 OpenClient = Callable[[str, asyncio.Runner], AbstractContextManager[Work]]
-"""Opens a client of the server at an address."""
+"""Function that opens a client of the server at a URL."""
 
 
 def repeat(once: Callable[[], object]) -> Callable[[int], None]:
-    """Do a piece of work n times."""
+    """Return a function that does a piece of work n times."""
 
     def work(times: int) -> None:
         for _ in range(times):
@@ -29,7 +29,7 @@ def repeat(once: Callable[[], object]) -> Callable[[int], None]:
 
 
 def repeat_async(runner: asyncio.Runner, once: Callable[[], Awaitable[object]]) -> Callable[[int], None]:
-    """Do an awaitable piece of work n times, one after the other."""
+    """Return a function that does an awaitable piece of work n times, one after the other."""
 
     async def repeated(times: int) -> None:
         for _ in range(times):
@@ -39,7 +39,7 @@ def repeat_async(runner: asyncio.Runner, once: Callable[[], Awaitable[object]]) 
 
 
 def at_once(runner: asyncio.Runner, once: Callable[[], Awaitable[object]]) -> Callable[[int], None]:
-    """Do an awaitable piece of work n times at once."""
+    """Return a function that does an awaitable piece of work n times at the same time."""
 
     async def gathered(times: int) -> None:
         await asyncio.gather(*(once() for _ in range(times)))
@@ -48,10 +48,10 @@ def at_once(runner: asyncio.Runner, once: Callable[[], Awaitable[object]]) -> Ca
 
 
 def count(events: Iterator[object], wanted: int) -> None:
-    """Read that many events.
+    """Read a number of events.
 
     Raises:
-        AssertionError: The stream ended before.
+        AssertionError: The stream ended earlier.
     """
     seen = 0
     for _ in events:
@@ -62,10 +62,10 @@ def count(events: Iterator[object], wanted: int) -> None:
 
 
 async def count_async(events: AsyncIterator[object], wanted: int) -> None:
-    """Read that many events.
+    """Read a number of events.
 
     Raises:
-        AssertionError: The stream ended before.
+        AssertionError: The stream ended earlier.
     """
     seen = 0
     async for _ in events:
