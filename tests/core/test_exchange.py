@@ -188,7 +188,12 @@ def test_a_rate_limit_tells_how_long_to_wait(headers: dict[str, str], seconds: f
 @pytest.mark.parametrize(
     ("error", "error_class", "unknown", "said"),
     [
-        (httpx.ConnectError("refused"), ConnectError, False, "no connection could be made: refused"),
+        (
+            httpx.ConnectError("refused"),
+            ConnectError,
+            False,
+            f"refused. Is base_url '{acme().settings.base_url}' right",
+        ),
         (httpx.ProxyError("407"), ConnectError, False, "no connection could be made: 407"),
         (httpx.UnsupportedProtocol("ftp"), ConnectError, False, "no connection could be made: ftp"),
         (httpx.ConnectTimeout(""), NetworkTimeout, False, r"no answer in time \(ConnectTimeout\)"),

@@ -173,7 +173,7 @@ class Exchange:
         if isinstance(error, TransportError):
             return error
         text = str(error)
-        found = _transport_error(error, self.redact(text), self._proxy)
+        found = _transport_error(error, self.redact(text), self._proxy, self._base_url)
         # A library may quote a broken response, which may hold a secret: such a cause is left out.
         if found is not None and not any(secret.search(text) for secret in self._all_secrets):
             found.__cause__ = error
@@ -345,7 +345,7 @@ def _may_have_acted(outcome: Outcome) -> bool:
     return outcome.status == _TIMED_OUT_AT_SERVER or outcome.status >= _SERVER_FAULT
 
 
-def _transport_error(error: BaseException, text: str, proxy: str | None) -> TransportError | None:
+def _transport_error(error: BaseException, text: str, proxy: str | None, base_url: str) -> TransportError | None:
     """Return our error for an error of the HTTP library, with this text; None for any other error.
 
     It compares class names, so that any library with the exceptions of httpx works.
@@ -363,14 +363,14 @@ def _transport_error(error: BaseException, text: str, proxy: str | None) -> Tran
     elif "TimeoutException" in names:
         found = NetworkTimeout(f"no answer in time ({type(error).__name__})")
     elif names & _NOT_CONNECTED:
-        found = _not_connected(error, reason, proxy)
+        found = _not_connected(error, reason, proxy, base_url)
     else:
         found = ConnectionLost(f"the answer is incomplete, or is not HTTP: {reason}")
     found.outcome_unknown = not names & _NOT_SENT
     return found
 
 
-def _not_connected(error: BaseException, reason: str, proxy: str | None) -> ConnectError:
+def _not_connected(error: BaseException, reason: str, proxy: str | None, base_url: str) -> ConnectError:
     if not _UNTRUSTED.isdisjoint(_class_names(error)):
         found = ConnectError(
             f"the backend's certificate is not trusted: {reason}. The environment variable SSL_CERT_FILE may name a"
@@ -380,7 +380,7 @@ def _not_connected(error: BaseException, reason: str, proxy: str | None) -> Conn
         return found
     if proxy is not None:
         return ConnectError(f"no connection could be made through the proxy that {proxy} names: {reason}")
-    return ConnectError(f"no connection could be made: {reason}. Is base_url right, and the backend up?")
+    return ConnectError(f"no connection could be made: {reason}. Is base_url {base_url!r} right, and the backend up?")
 
 
 def _class_names(error: BaseException | None) -> set[str]:
