@@ -102,7 +102,10 @@ class AsyncClientHolder(ClientHolder):
     _is_async: ClassVar[bool] = True
 
     def __init__(self, given: HttpClient | AsyncHttpClient | None, connections: Connections) -> None:
+        from asyncio import get_running_loop  # noqa: PLC0415  (a sync client does not load asyncio)
+
         super().__init__(given, connections)
+        self._running_loop = get_running_loop
         self._event_loop: object = None
 
     def _new(self) -> Any:
@@ -116,9 +119,7 @@ class AsyncClientHolder(ClientHolder):
         """
         http = super().get()
         if self.is_ours:
-            from asyncio import get_running_loop  # noqa: PLC0415  (a sync client does not load asyncio)
-
-            running = get_running_loop()
+            running = self._running_loop()
             if self._event_loop is None:
                 self._event_loop = running
             elif self._event_loop is not running:
