@@ -41,8 +41,8 @@ _STORED: Final = (
     *("session.status", "turn.started", "turn.ended", "message.completed", "thinking.completed"),
     *("tool_call.completed", "tool_result.completed", "action.required", "usage", "error", "raw"),
 )
-_ACTS: Final = "span.model_request_start"
-_TURN_TYPES: Final = ("user.message", *ANSWERED_IN, "session.status_running", _ACTS, "session.status_idle")
+_MODEL_REQUEST: Final = "span.model_request_start"
+_TURN_TYPES: Final = ("user.message", *ANSWERED_IN, "session.status_running", _MODEL_REQUEST, "session.status_idle")
 
 
 class AnthropicStream(ManagedStream):
@@ -217,7 +217,7 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
     def _claim(self) -> Items:
         """Record that the turn in progress is ours, and return its held events.
 
-        The event list may have our input after events that are still to come, so the position does not move.
+        In the event list, our input may follow events that the stream has not delivered, so the position does not move.
         """
         self._note(is_proven=True)
         listed = {head_of(item).id: item for item in self._turn_events}
@@ -306,11 +306,12 @@ class AnthropicTurn(AnthropicStream, ManagedTurn):
 
     def _starts_with_input(self, started: str) -> bool:
         """Return whether a turn starts with our input. In the event list, no model request comes between them."""
-        acts = has_input = False
+        has_request = has_input = False
         for item in self._turn_events:
             head = head_of(item)
             if head.id == started:
                 break
             is_ours = self._is_ours(head.id, head.type, item)
-            has_input, acts = has_input or is_ours, not is_ours and (acts or head.type == _ACTS)
-        return self._turns_since_input(started) == 0 and not (has_input and acts)
+            has_input = has_input or is_ours
+            has_request = not is_ours and (has_request or head.type == _MODEL_REQUEST)
+        return self._turns_since_input(started) == 0 and not (has_input and has_request)

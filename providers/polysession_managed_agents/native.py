@@ -31,7 +31,12 @@ class TypedBody(ManagedBody):
 
 
 class FileResource(TypedBody):
-    """A file to mount."""
+    """A file to mount.
+
+    Attributes:
+        file_id: The id of an uploaded file.
+        mount_path: Absolute path in the environment; None for the backend's default.
+    """
 
     type: Literal["file"] = "file"
     file_id: str
@@ -57,7 +62,14 @@ Checkout = Annotated[Branch | Commit, Field(discriminator="type")]
 
 
 class GithubRepository(TypedBody):
-    """A GitHub repository to mount. `authorization_token` is left out of the repr."""
+    """A GitHub repository to mount.
+
+    Attributes:
+        url: The URL of the repository.
+        authorization_token: A GitHub token that may read the repository. It is left out of the repr.
+        mount_path: Absolute path in the environment; None for the backend's default.
+        checkout: The branch or commit to check out; None for the default branch.
+    """
 
     type: Literal["github_repository"] = "github_repository"
     url: str
@@ -67,7 +79,13 @@ class GithubRepository(TypedBody):
 
 
 class MemoryStore(TypedBody):
-    """A memory store to mount."""
+    """A memory store to mount.
+
+    Attributes:
+        memory_store_id: The id of the memory store.
+        access: What the agent may do in it; None for the backend's default.
+        instructions: How the agent should use it, at most 4,096 characters.
+    """
 
     type: Literal["memory_store"] = "memory_store"
     memory_store_id: str
@@ -76,7 +94,12 @@ class MemoryStore(TypedBody):
 
 
 class AgentReference(TypedBody):
-    """A reference to an agent; `version` pins one version."""
+    """A reference to an agent.
+
+    Attributes:
+        id: The id of the agent.
+        version: The version to use, at least 1; None for the latest.
+    """
 
     type: Literal["agent"] = "agent"
     id: str
@@ -84,7 +107,17 @@ class AgentReference(TypedBody):
 
 
 class AgentWithOverrides(TypedBody):
-    """A reference to an agent, with fields that are replaced for one session only."""
+    """A reference to an agent, with fields that are replaced for one session only.
+
+    Attributes:
+        id: The id of the agent.
+        version: The version to use, at least 1; None for the latest.
+        model: The model, as an id or an object with an `id`.
+        system: The system prompt.
+        tools: The whole list of tools.
+        mcp_servers: The whole list of MCP servers.
+        skills: The whole list of skills.
+    """
 
     type: Literal["agent_with_overrides"] = "agent_with_overrides"
     id: str
@@ -97,14 +130,25 @@ class AgentWithOverrides(TypedBody):
 
 
 class SessionAgentChanges(ManagedBody):
-    """Fields of the session's agent to replace. Each list replaces the whole list."""
+    """Fields of the session's agent to replace. Each list replaces the whole list.
+
+    Attributes:
+        tools: The new list of tools.
+        mcp_servers: The new list of MCP servers.
+    """
 
     tools: list[dict[str, Any]] | None = None
     mcp_servers: list[dict[str, Any]] | None = None
 
 
 class SessionFilters(ManagedBody):
-    """Filters of `GET /sessions` that `sessions.list` has no parameter for."""
+    """Filters of `GET /sessions` that `sessions.list` has no parameter for.
+
+    Attributes:
+        agent_version: Only sessions of this version of the agent. Needs the filter by agent.
+        deployment_id: Only sessions that this deployment created.
+        memory_store_id: Only sessions in which this memory store is mounted.
+    """
 
     agent_version: int | None = None
     deployment_id: str | None = None
@@ -124,7 +168,16 @@ MetadataChanges = dict[Annotated[str, Field(max_length=64)], Annotated[str, Fiel
 
 
 class AgentParts(ManagedBody):
-    """Fields of `POST /agents` that `agents.create` has no parameter for."""
+    """Fields of `POST /agents` that `agents.create` has no parameter for.
+
+    Attributes:
+        model: The model as an object, instead of the common `model`.
+        tools: The tools that the agent may use, in the backend's JSON.
+        mcp_servers: The MCP servers of the agent.
+        skills: The skills of the agent.
+        metadata: At most 16 keys of up to 64 characters, with text values of up to 512 characters.
+        multiagent: The configuration of a coordinator: the agents to which it may delegate.
+    """
 
     model: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None

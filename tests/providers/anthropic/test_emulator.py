@@ -1,4 +1,4 @@
-"""Rules of the Anthropic emulator that the official SDK does not check: headers, the format of streams, and order.
+"""Rules of the Anthropic emulator that the SDK does not check: headers, streams, and order.
 
 Backend: https://platform.claude.com/docs/en/managed-agents/events-and-streaming and
 https://platform.claude.com/docs/en/manage-claude/authentication (read 2026-11)

@@ -1,4 +1,4 @@
-"""The Anthropic emulator accepts the requests of the guides, and returns the responses that they print or describe."""
+"""The Anthropic emulator accepts the guides' requests and returns their responses."""
 
 from __future__ import annotations
 

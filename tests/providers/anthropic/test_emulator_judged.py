@@ -1,4 +1,4 @@
-"""The official SDK `anthropic` reads the responses of the Anthropic emulator, with strict validation.
+"""The official SDK `anthropic` reads the emulator's responses with strict validation.
 
 Strict validation refuses missing required fields and wrong types. These tests compare optional fields, and fields that
 the types of the SDK do not have.

@@ -1,4 +1,4 @@
-"""The Anthropic emulator returns the JSON of the published pages of August to September 2026, key for key.
+"""The Anthropic emulator returns the JSON of the pages of August to September 2026.
 
 The pages are older than execution identities and workflow runs, which the official SDK requires. The tests list these
 differences, and accept no others.

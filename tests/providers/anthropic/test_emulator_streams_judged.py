@@ -1,4 +1,4 @@
-"""The official SDK `anthropic` follows whole turns of the Anthropic emulator, with strict validation and both clients.
+"""Both clients of the SDK `anthropic` follow the emulator's turns, validating strictly.
 
 Backend: https://pypi.org/project/anthropic/2.14.0/ (read 2026-11)
 """

@@ -7,5 +7,5 @@ from polysession_managed_agents.wire import WireEvent
 
 
 def test_an_end_without_earlier_events_is_not_an_interrupt() -> None:
-    """open-managed-agents, another server with this wire format, starts each history with an idle status."""
+    """The server open-managed-agents starts each history with an idle status."""
     assert _interrupted([WireEvent(id="sevt_1", type="session.status_idle")], "sevt_1") is None

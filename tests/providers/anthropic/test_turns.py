@@ -247,11 +247,13 @@ def test_the_turn_of_an_answer_is_not_ours_although_our_message_came_first(*, jo
     assert shown(followed.events) == ["turn.started", MINE, "Yes", "ended completed"]
     assert followed.events[0].synthetic is joins
     consumed = end_of(followed.events).usage
-    assert (consumed and consumed.input_tokens) == (None if joins else 20), "another client's part is not in it"
+    assert (consumed and consumed.input_tokens) == (None if joins else 20), (
+        "the usage of the other client's turn is not counted"
+    )
 
 
-def test_a_list_that_knows_first_that_our_message_joined_claims_nothing_of_the_part_before() -> None:
-    """At the start of the other turn, the list has our message processed, behind what the agent did."""
+def test_events_before_our_message_joined_the_turn_are_not_ours() -> None:
+    """The list shows our message as processed when the other turn starts."""
     theirs = (*THEIRS[:2], event("s0", "span.model_request_start", 1), says("a0", "To you", 2))
     look = listed(BEFORE, *theirs, *OUR_PART[1:3])
     followed = turn(tape(QUEUED, *theirs, *OUR_PART[1:]), replies=[look])
@@ -260,8 +262,8 @@ def test_a_list_that_knows_first_that_our_message_joined_claims_nothing_of_the_p
     assert followed.events[0].synthetic
 
 
-def test_what_lies_before_our_message_in_the_list_is_not_lost_by_a_break() -> None:
-    """At the start of the turn, the list already shows our message as processed, after another event."""
+def test_events_before_our_message_in_the_list_survive_a_break() -> None:
+    """The list shows our message as processed when the turn starts, after another event."""
     between = event("sevt_between", "agent.thinking", 4)
     whole = (BEFORE, OUR_PART[0], between, *OUR_PART[1:])
     look, rest = listed(*whole[:-2]), listed(*whole)
@@ -273,8 +275,8 @@ def test_what_lies_before_our_message_in_the_list_is_not_lost_by_a_break() -> No
     assert shown(resumed.events) == ["thinking.completed", "Yes", "ended completed"]
 
 
-def test_a_turn_that_is_ours_by_the_list_only_is_delivered_whole() -> None:
-    """Input of another client came meanwhile, and our input is not sent again."""
+def test_a_turn_that_only_the_list_proves_ours_is_delivered_whole() -> None:
+    """Another client sends input meanwhile, and the stream does not repeat ours."""
     stop = event("sevt_stop", "user.interrupt", 4)
     rest = (OUR_PART[0], stop, *OUR_PART[2:])
     looks = [listed(BEFORE, OUR_PART[0]), listed(BEFORE, *OUR_PART[:2], OUR_PART[-1])]

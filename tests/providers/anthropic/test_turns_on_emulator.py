@@ -1,4 +1,4 @@
-"""Turns against the emulator: queued input, interrupts, budgets, refusals, and sessions that end."""
+"""Turns on the emulator: queued input, interrupts, budgets, refusals, and ended sessions."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_a_message_before_the_answer_of_another_client_gets_its_own_events(
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "You said: mine")
     assert said(events) == ["mine", "You said: mine"]
     assert (events[0].type, events[0].synthetic) == ("turn.started", joins)
-    assert (result.usage is None) == joins, "the other client's part is in it"
+    assert (result.usage is None) == joins, "the backend's figure includes the other client's turn"
 
 
 def test_a_message_that_is_discarded_with_the_queue_fails(

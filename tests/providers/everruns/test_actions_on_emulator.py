@@ -172,7 +172,7 @@ def test_a_follower_sees_each_part_of_a_mixed_round_end(client: Client, session:
 
 @pytest.mark.parametrize("asks", ["/ask", "/question", "/client-tool"])
 def test_a_message_right_after_a_request_for_actions_ends_the_wait(client: Client, session: Session, asks: str) -> None:
-    """The session waits a moment after the event that requests actions. A message in between would not end the wait."""
+    """The session waits only a moment after the request; a message before does not end it."""
     with client.sessions.run(session, asks, deadline_s=DEADLINE_S) as turn:
         assert turn.wait().outcome is Outcome.REQUIRES_ACTION
 
@@ -210,7 +210,7 @@ def test_each_of_several_clients_on_one_session_gets_its_own_answer(
 
 
 def test_an_option_that_the_server_ignores_is_an_error(handle: EmulatorHandle, client: Client) -> None:
-    """The engine without the management server returns a success, with a session of another agent."""
+    """The engine without the management server creates a session of another agent."""
     worker = client.agents.create(name="worker", system_prompt="Work.")
     emulator: Any = handle.control
     emulator.ignores_options = True

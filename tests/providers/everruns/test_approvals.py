@@ -312,7 +312,7 @@ async def decided_by_the_official_client(handle: EmulatorHandle) -> list[Any]:
 @pytest.mark.evidence("everruns", "judge", by="everruns-sdk")
 @covers(Feature.SESSIONS_ANSWER, Feature.SESSIONS_ANSWER_APPROVAL)
 def test_the_official_agent_client_decides_over_the_emulator(handle: EmulatorHandle) -> None:
-    """Its routes are relative to the given URL. The management API has the routes that this test uses, too."""
+    """Its routes are relative to the URL. The management API has those of this test."""
     events = asyncio.run(decided_by_the_official_client(handle))
     completed = [event.data for event in events if event.type == "tool.completed"]
     assert [data["success"] for data in completed] == [False, True, True]

@@ -73,7 +73,7 @@ PUBLISHED: dict[str, dict[str, type]] = {
 
 
 def conforms(body: dict[str, Any], *components: str) -> dict[str, Any]:
-    """Assert that a body has the fields that the published components require, and no null. Returns the body."""
+    """Assert that a body has the published required fields and no null, and return it."""
     for component in components:
         for name, kind in PUBLISHED[component].items():
             assert type(body.get(name)) is kind, f"{component}.{name}: {body.get(name)!r}"

@@ -55,7 +55,7 @@ def judge(handle: EmulatorHandle, scenario: Callable[[Any], Awaitable[None]], **
 
 @contextlib.contextmanager
 def sooner() -> Iterator[None]:
-    """Shorten the waits of the official client in this thread, but not in the thread of the emulator."""
+    """Shorten the waits of the official client in this thread, not those of the emulator."""
     sleep, ours = asyncio.sleep, threading.current_thread()
 
     async def sleep_less(delay: float, result: Any = None) -> Any:
@@ -67,7 +67,7 @@ def sooner() -> Iterator[None]:
 
 
 async def create(everruns: Any, **values: object) -> Any:
-    """Create a session. The official client warns once for each process to use its agent client instead."""
+    """Create a session. The official client once warns to use its agent client instead."""
     client._warned_deprecations.clear()
     with pytest.warns(DeprecationWarning, match="Everruns.sessions.create"):
         return await everruns.sessions.create(**values)

@@ -1,4 +1,4 @@
-"""The legacy generation of the Everruns emulator returns the JSON of the published page, key for key."""
+"""The legacy Everruns emulator returns the JSON of the published page, key for key."""
 
 from __future__ import annotations
 

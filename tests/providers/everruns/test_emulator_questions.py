@@ -1,4 +1,4 @@
-"""Questions, mixed steps and ignored options in the Everruns emulator, tested over plain HTTP.
+"""Questions, mixed steps and ignored options in the Everruns emulator, over plain HTTP.
 
 Backend: https://github.com/everruns/everruns, crates/server/src/api/question_answers.rs (read 2026-11), and recorded
 exchanges of its engine 0.50.1

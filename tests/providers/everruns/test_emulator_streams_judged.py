@@ -1,4 +1,4 @@
-"""The official Everruns client reads the emulator's turns and streams with its strict models."""
+"""The official Everruns client reads the emulator's turns and streams strictly."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def session_id(api: Api) -> str:
-    """Create a session with three turns. After its first event, each turn has ten: 2 to 11, 12 to 21 and 22 to 31."""
+    """Create a session with three turns of ten events: 2 to 11, 12 to 21 and 22 to 31."""
     session_id: str = api.session(agent_id=api.handle.agent_id)["id"]
     for text, tags in (("one", ["a"]), ("two", ["b"]), ("three", ["a", "c"])):
         say(api, session_id, text, tags=tags)

@@ -1,4 +1,4 @@
-"""State across several of Everruns' events: deltas, waiting turns, approvals, questions and mixed rounds."""
+"""State across Everruns' events: deltas, waiting turns, approvals, questions, mixed steps."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ ASKING = {"id": "tool_approval_call_1", "name": "approve_tool_call", "arguments"
 
 
 def test_an_approval_is_requested_by_a_generated_call() -> None:
-    """As in the server's source, `pending_approvals_from_events`, and in the recordings of the engine."""
+    """As in the server's `pending_approvals_from_events` and the engine's recordings."""
     asked, ended = to_events(as_text("tool.call_requested", {"tool_calls": [ASKING]}))
     assert (asked.type, ended.type) == ("action.required", "turn.ended")
     assert isinstance(asked, ActionRequired)

@@ -1,4 +1,4 @@
-"""Everruns' messages and past events: sent, listed and cut into pages, from flows that are stepped by hand."""
+"""Everruns' messages and past events, and their pages, from flows stepped by hand."""
 
 from __future__ import annotations
 

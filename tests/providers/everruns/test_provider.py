@@ -183,7 +183,7 @@ def test_create_sends_only_the_passed_fields(asked: dict[str, Any], body: dict[s
 def test_fields_that_the_server_ignores_are_an_error(
     asked: dict[str, Any], answer: dict[str, Any], ignored: str
 ) -> None:
-    """The engine without the management server accepts an agent only by name, and ignores models and capabilities."""
+    """The engine takes agents only by name, and ignores models and capabilities."""
     with pytest.raises(MalformedResponse, match=f"ignored {ignored};") as caught:
         step(OPERATIONS.create_session(**asked), ok({**SESSION, **answer}, 201))
     assert caught.value.already_done == f"session {ID!r} was created"

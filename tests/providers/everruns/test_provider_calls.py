@@ -1,4 +1,4 @@
-"""Calls of the Everruns provider besides creation and update: get, delete, cancel, agents, models, errors."""
+"""Other calls of the Everruns provider: get, delete, cancel, agents, models, errors."""
 
 from __future__ import annotations
 

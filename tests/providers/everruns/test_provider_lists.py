@@ -1,4 +1,4 @@
-"""Everruns' lists of sessions and agents: filters, pages and cursors, from flows that are stepped by hand."""
+"""Everruns' lists of sessions and agents: filters, pages and cursors, from stepped flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everruns' sessions and agents, read into the common records: every generation, and invalid values."""
+"""Everruns' sessions and agents as common records: generations, and invalid values."""
 
 from __future__ import annotations
 

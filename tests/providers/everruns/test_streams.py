@@ -1,4 +1,4 @@
-"""Everruns' streams, from frames that are fed by hand: their start, their events, and breaks."""
+"""Everruns' streams, from frames fed by hand: their start, their events, and breaks."""
 
 from __future__ import annotations
 

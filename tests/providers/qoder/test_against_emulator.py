@@ -267,7 +267,7 @@ class WithoutToken(httpx.HTTPTransport):
 
 
 class LosesTheFirstAnswer(httpx.HTTPTransport):
-    """A transport that delivers every request, and breaks the connection before the first response."""
+    """A transport that breaks the connection before the first response, after the request."""
 
     delivered = 0
 

@@ -47,7 +47,7 @@ class Api:
         return answer
 
     def refused(self, method: str, path: str, body: Json | None = None, **options: Any) -> Json:
-        """Send a request that is refused, check the whole error body, and return its `error` object."""
+        """Send a request that is refused. Checks the error body and returns its `error` object."""
         response = self.http.request(method, path, json=body, **options)
         answer = response.json()
         assert answer.keys() == self.error_keys

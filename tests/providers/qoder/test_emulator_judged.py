@@ -1,4 +1,4 @@
-"""The official SDK, qca-sdk, reads the responses of the Qoder emulator, with strict validation.
+"""The official SDK, qca-sdk, reads the Qoder emulator's responses with strict validation.
 
 Strict validation finds wrong types but no missing fields, so these tests compare the fields.
 

@@ -20,7 +20,7 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture
 def three(api: Api) -> list[str]:
-    """Create an agent with three sessions. Returns the id of the agent, then those of the sessions, oldest first."""
+    """Create an agent with three sessions. Returns its id, then theirs, oldest first."""
     agent_id = api.new_agent()["id"]
     return [agent_id, *(api.new_session(agent=agent_id)["id"] for _ in range(3))]
 

@@ -1,4 +1,4 @@
-"""The legacy generation of the Qoder emulator returns the JSON of the pages of May 2026, key for key."""
+"""The legacy Qoder emulator returns the JSON of the pages of May 2026, key for key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Qoder's SDK exchanges keys with the emulator. The tests compare the fields that the SDK does not check.
+"""Qoder's SDK exchanges keys with the emulator; the tests check the other fields.
 
 Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """
@@ -27,7 +27,7 @@ WANTED = {"grant_type": "client_credentials", "audience": "qoder", "scope": "qca
 
 
 class ToEmulator(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport that sends requests to Qoder's host to the emulator, and records the URLs and the statuses."""
+    """A transport that redirects Qoder's host to the emulator. Records URLs and statuses."""
 
     def __init__(self, origin: str) -> None:
         self._origin = httpx.URL(origin)

@@ -1,4 +1,4 @@
-"""Updates, archiving, deletion and cancellation in the Qoder emulator, tested over plain HTTP.
+"""Updates, archiving, deletion and cancellation in the Qoder emulator, over plain HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/create and the pages beside it (read 2026-11)
 """

@@ -1,4 +1,4 @@
-"""The official SDK, qca-sdk, follows whole turns of the Qoder emulator, with strict validation.
+"""The official SDK, qca-sdk, follows the Qoder emulator's turns with strict validation.
 
 Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """
@@ -52,7 +52,7 @@ def say(sdk: Any, session_id: str, text: str) -> str:
 
 
 def finished_turn(sdk: Any, session_id: str) -> str:
-    """Run a turn, and return the id of its last event. The resumable stream opens later, and needs it as its cursor."""
+    """Run a turn, and return the id of its last event: the cursor of the resumable stream."""
     stream = sdk.sessions.events.stream(session_id)
     say(sdk, session_id, "hello")
     last: str = until_idle(stream)[-1].id

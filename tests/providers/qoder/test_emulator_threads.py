@@ -1,4 +1,4 @@
-"""Threads, resources, self-hosted environments, termination and rescheduling in the Qoder emulator, over plain HTTP.
+"""Threads, resources, workers and the end of sessions in the Qoder emulator, over HTTP.
 
 Backend: https://docs.qoder.com/cloud-agents/api/sessions/threads/list and the pages beside it (read 2026-11)
 """
@@ -288,7 +288,7 @@ def test_the_start_of_a_thought_is_previewed_on_request(api: Api, query: str, pr
 
 @pytest.fixture
 def hosted(api: Api) -> str:
-    """Create a session in a self-hosted environment, whose worker runs the tools. Returns its path."""
+    """Create a session in a self-hosted environment, and return its path."""
     environment = api.new_environment(config={"type": "self_hosted"})["id"]
     return f"/sessions/{api.new_session(environment_id=environment)['id']}"
 

@@ -1,4 +1,4 @@
-"""The official SDK reads threads, resources and initial events of the Qoder emulator, with strict validation.
+"""The official SDK reads threads, resources and initial events of the Qoder emulator.
 
 Backend: https://pypi.org/project/qca-sdk/0.11.0/ (read 2026-11)
 """

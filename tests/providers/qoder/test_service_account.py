@@ -1,4 +1,4 @@
-"""Service accounts, on the emulator: the exchange of a key for a token, repeated after the token expired or failed."""
+"""Service accounts, on the emulator: a key is exchanged for a token, and again on expiry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Qoder's sessions and agents: every generation, invalid values, pages, errors, and request bodies."""
+"""Qoder's sessions and agents: generations, invalid values, pages, errors, and requests."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def turn(
     replies: Sequence[Response | PolysessionError] = (),
     **options: Any,
 ) -> Followed:
-    """Run a turn, and return its events. The backend gives its message the id `evt_echo` unless `reply` is passed."""
+    """Run a turn, and return its events. Its message has the id `evt_echo` without `reply`."""
     first = [ok(page(*newest)), ok({"data": [echo()]} if reply is None else reply)]
     parts = [[part] if isinstance(part, bytes) else part for part in connections]
     return follow(lambda: PROVIDER.start_turn(REF, (TextBlock(text="Hi"),)), [*first, *replies], parts, **options)
@@ -227,7 +227,7 @@ def test_a_turn_is_the_same_wherever_the_bytes_are_cut(stride: int) -> None:
 
 
 def test_a_turn_is_the_same_wherever_the_connection_breaks(stride: int) -> None:
-    """After each break, the backend replays the events after the cursor, and the previews of incomplete events."""
+    """The backend replays events after the cursor, and previews of incomplete events."""
     tape_bytes = tape(*PLAIN)
     for cut in range(0, len(tape_bytes), stride):
         last = openings(turn(tape_bytes[:cut], b""))[-1]

@@ -1,4 +1,4 @@
-"""Messages, answers and history of Qoder, from flows that are stepped by hand. The tests compare whole calls."""
+"""Messages, answers and history of Qoder, from flows stepped by hand, in whole calls."""
 
 from __future__ import annotations
 

@@ -338,7 +338,7 @@ def test_a_message_to_a_running_turn_is_a_conflict(client: Client, session: Sess
 def test_a_message_while_the_agent_waits_is_a_conflict_and_the_answer_continues(
     handle: EmulatorHandle, client: Client, session: Session
 ) -> None:
-    """No message is accepted then, so an event after the acceptance of a message is never that of an answer's turn."""
+    """So the events after an accepted message never belong to the turn of an answer."""
     run_sync(handle, session, "/ask")
     with pytest.raises(Conflict), client.sessions.run(session, "now", deadline_s=DEADLINE_S):
         pass
