@@ -128,15 +128,7 @@ async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Fig
     async with AsyncClient(provider, retry=RetryPolicy(attempts=1), timeout=120, **place["settings"]) as client:
         watching = asyncio.create_task(watch_memory())
         senders = asyncio.Semaphore(SENDERS)
-        values = dict(place["values"])
-        if "model" in values:
-            values["model"] = ModelConfig(**values["model"])
-
-        async def create(number: int) -> Session:
-            async with senders:
-                return await client.sessions.create(title=f"Session {number}", **values)
-
-        sessions = await asyncio.gather(*(create(number) for number in range(streams)))
+        sessions = await create_sessions(client, place["values"], streams, senders)
         async with AsyncExitStack() as stack:
 
             async def enter(session: Session) -> Any:
@@ -146,21 +138,41 @@ async def follow_many(place: dict[str, Any], provider: str, streams: int) -> Fig
             opened_s, cpu_s = time.monotonic(), time.process_time()
             opened = await asyncio.gather(*(enter(session) for session in sessions))
             figures.opened_s = time.monotonic() - opened_s
-
-            async def one_turn(number: int, session: Session, stream: Any) -> None:
-                sent_s = time.monotonic()
-                async with senders:
-                    await client.sessions.send(session, f"message {number}")
-                await read_turn(stream, session.id, f"You said: message {number}")
-                figures.latencies_s.append(time.monotonic() - sent_s)
-
-            first_s = time.monotonic()
-            await asyncio.gather(*(one_turn(n, s, o) for n, (s, o) in enumerate(zip(sessions, opened, strict=True))))
-            figures.ended_s = time.monotonic() - first_s
+            await run_turns(client, list(zip(sessions, opened, strict=True)), senders, figures)
             figures.cpu_s = time.process_time() - cpu_s
         watching.cancel()
     figures.latencies_s.sort()
     return figures
+
+
+async def create_sessions(
+    client: AsyncClient, values: dict[str, Any], streams: int, senders: asyncio.Semaphore
+) -> list[Session]:
+    """Create a session for each stream."""
+    model = {"model": ModelConfig(**values["model"])} if "model" in values else {}
+
+    async def create(number: int) -> Session:
+        async with senders:
+            return await client.sessions.create(title=f"Session {number}", **{**values, **model})
+
+    return await asyncio.gather(*(create(number) for number in range(streams)))
+
+
+async def run_turns(
+    client: AsyncClient, opened: list[tuple[Session, Any]], senders: asyncio.Semaphore, figures: Figures
+) -> None:
+    """Send a message to each session, and read its turn from its stream to the end."""
+
+    async def run_turn(number: int, session: Session, stream: Any) -> None:
+        sent_s = time.monotonic()
+        async with senders:
+            await client.sessions.send(session, f"message {number}")
+        await read_turn(stream, session.id, f"You said: message {number}")
+        figures.latencies_s.append(time.monotonic() - sent_s)
+
+    first_s = time.monotonic()
+    await asyncio.gather(*(run_turn(number, *each) for number, each in enumerate(opened)))
+    figures.ended_s = time.monotonic() - first_s
 
 
 def measure(provider: str, streams: int) -> Figures:

@@ -34,7 +34,6 @@ pytestmark = pytest.mark.evidence("agentscope", "live", by="agentscope")
 LIMIT_S = 40.0
 AT_ONCE = RetryPolicy(attempts=4, first_wait_s=0, max_wait_s=0)
 TEXT_EVENTS = ["message.started", "message.completed", "usage", "turn.ended"]
-CALL_EVENTS = ["tool_call.started", "tool_call.completed", "usage"]
 RESULT_EVENTS = ["tool_result.delta", "tool_result.completed"]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from polysession._drivers.environment import tls_context
 from polysession.async_client import AsyncClient
 from polysession.async_paginator import AsyncPaginator
 from polysession.client import Client
@@ -36,11 +35,6 @@ class ClientRunner:
         if self.awaited:
             return httpx.AsyncClient(transport=transport, **options)
         return httpx.Client(transport=transport, **options)
-
-    def real_http(self, **options: Any) -> httpx.Client | httpx.AsyncClient:
-        """Return an HTTP client, sync or async like the runner, that opens connections."""
-        kind = httpx.AsyncClient if self.awaited else httpx.Client
-        return kind(verify=tls_context(), trust_env=False, **options)
 
     def call(self, provider: str, use: Use, /, **options: Any) -> Any:
         """Return the result of `use` for a new client. Awaitables are awaited, and lists are read to their end."""
