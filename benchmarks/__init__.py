@@ -1,1 +1,1 @@
-"""Costs of polysession compared with other clients: `python -m benchmarks`, or `nox -s bench`."""
+"""Costs of polysession compared with other clients: `nox -s bench`."""

@@ -1,4 +1,4 @@
-"""Runs the benchmarks and prints a table for each kind of work, with ratios to the first row.
+"""Runs the benchmarks, and prints a table for each kind of work.
 
 A cost is the CPU time of the client's process: the median over rounds in which every client runs once. A ratio is the
 median over the rounds of a client's cost divided by the baseline's cost in the same round; its quartiles follow.
@@ -115,7 +115,10 @@ def page(bench: Bench) -> None:
 
 
 def stream(bench: Bench) -> None:
-    """Measure a stream with one event in each chunk, read as typed events. The cost is that of one event."""
+    """Measure a stream with one event in each chunk, read as typed events.
+
+    The cost is that of one event.
+    """
     _compare(bench, "stream", bench.size.events, max(3, bench.size.rounds // 4))
 
 

@@ -1,4 +1,7 @@
-"""Prepared responses in AgentScope's format. The id of the agent contains the number of sessions in its list."""
+"""Prepared responses in AgentScope's format.
+
+The id of the agent contains the number of sessions in its list.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the polysession of another environment in the same rounds: `--python PATH/TO/python`.
+"""Runs the polysession of another environment in the same rounds: `--python PATH`.
 
 The other interpreter runs this module with the benchmarks of this checkout and its own polysession, and measures in its
 own process. Input: `{"group": ..., "client": ..., "kind": ..., "times": ...}`; output: seconds for each piece of work.
@@ -53,7 +53,10 @@ def baseline(python: str, base_url: str) -> Iterator[Baseline]:
 
 
 def _answer_questions(base_url: str) -> None:
-    """Measure until the input ends. Each client is opened at its first use, and warmed up with each type of work."""
+    """Measure until the input ends.
+
+    Each client is opened at its first use, and warmed up with each type of work.
+    """
     from benchmarks.our_clients import BY_GROUP  # noqa: PLC0415  (only in the other interpreter)
 
     opened: dict[tuple[str, str], Work] = {}

@@ -1,4 +1,4 @@
-"""Prepared responses of the server: sessions, pages and turns in the formats of the backends.
+"""Prepared responses of the server in the formats of the backends.
 
 The number at the end of an id is the number of events: the stream of `sess_...020000` has 20,000. With `PACED` added to
 the number, there is a pause before each event.

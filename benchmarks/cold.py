@@ -66,7 +66,10 @@ FIRST_CALLS: Final = {
 
 
 def run(code: str) -> tuple[float, float]:
-    """Run code in a new interpreter. Returns CPU seconds and MB of memory, without those of the interpreter itself."""
+    """Run code in a new interpreter.
+
+    Returns CPU seconds and MB of memory, without those of the interpreter itself.
+    """
     command = [sys.executable, "-c", _FRAME.format(code=code)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(answer[-2]), float(answer[-1])

@@ -22,7 +22,7 @@ _EVENTS: Final = 50
 
 
 def growth_mb(name: str, base_url: str, requests: int, streams: int) -> tuple[float, float]:
-    """Return the growth of a client's memory in MB after a number of reads of a session, and of opened streams."""
+    """Return the growth of a client's memory in MB after many reads and opened streams."""
     command = [sys.executable, "-m", "benchmarks.growth", name, base_url, str(requests), str(streams)]
     first, second = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(first), float(second)

@@ -1,4 +1,6 @@
-"""The baseline: code that a careful user would write by hand, with httpx and pydantic models of the fields we read.
+"""The baseline: code that a careful user would write by hand.
+
+It uses httpx, and pydantic models of the fields that we read.
 
 `hand_events` has the models of streams.
 """

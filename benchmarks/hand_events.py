@@ -1,4 +1,4 @@
-"""The baseline for streams: a short splitter of frames, and a discriminated union of plain models."""
+"""The baseline for streams: a splitter of frames, and a union of plain models."""
 
 from __future__ import annotations
 
@@ -292,7 +292,10 @@ AGENTSCOPE_EVENT: TypeAdapter[Any] = TypeAdapter(
 
 
 def split(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the data of each frame. This is fast, and correct only for the frames of this benchmark's server."""
+    """Yield the data of each frame.
+
+    This is fast, and correct only for the frames of this benchmark's server.
+    """
     rest = b""
     for chunk in chunks:
         *frames, rest = (rest + chunk).split(b"\n\n")

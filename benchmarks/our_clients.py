@@ -1,4 +1,7 @@
-"""polysession's clients. They also run with earlier versions of the library: see `baseline`."""
+"""polysession's clients.
+
+They also run with earlier versions of the library: see `baseline`.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ CLIENTS: Final[dict[str, dict[str, Any]]] = {
 
 
 def _cursor(event_id: str, position: object) -> str:
-    """Return the cursor after an event: base64url of JSON, or, in earlier versions, the id of the event."""
+    """Return the cursor after an event.
+
+    It is base64url of JSON, or, in earlier versions, the id of the event.
+    """
     if not hasattr(polysession, "Paginator"):
         return event_id
     return urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
@@ -94,7 +100,10 @@ def ours(base_url: str, _runner: asyncio.Runner) -> Iterator[Work]:
 def ours_async(
     make_http: Callable[[], Any] | None = None, *, backend: str = "qoder", aiohttp: bool = False
 ) -> OpenClient:
-    """Return a function that opens an `AsyncClient` with its own HTTP client, with aiohttp, or with a given client."""
+    """Return a function that opens an `AsyncClient`.
+
+    The client uses its own HTTP client, aiohttp, or a given HTTP client.
+    """
 
     @contextmanager
     def client(base_url: str, runner: asyncio.Runner) -> Iterator[Work]:

@@ -1,4 +1,4 @@
-"""Memory of a page of 100 sessions and of a stream of 20,000 events while the caller holds all of them.
+"""Memory of a page of 100 sessions and of a stream of 20,000 events, held by the caller.
 
 Each figure is measured in another process: the highest resident size while reading and holding, minus the size before.
 """

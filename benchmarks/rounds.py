@@ -1,4 +1,4 @@
-"""Interleaved measurement: every contender once in each of many small rounds, with medians of CPU time."""
+"""Interleaved measurement: every contender runs once in each of many small rounds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def _figure(costs: list[float], baseline: list[float]) -> Figure:
 
 
 def cpu_of(work: Callable[[int], object], times: int) -> Callable[[], float]:
-    """Return a measurement: CPU seconds of this process for one piece of work, averaged over `times` pieces."""
+    """Return a measurement of the CPU seconds for one piece of work.
+
+    It is the average over `times` pieces, in this process.
+    """
 
     def measure() -> float:
         gc.collect()

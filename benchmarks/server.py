@@ -1,4 +1,4 @@
-"""A server with minimal cost: it sends prepared bytes over a loopback socket, in another process."""
+"""A server with minimal cost: it sends prepared bytes, in another process."""
 
 from __future__ import annotations
 

@@ -99,7 +99,9 @@ def resident_mb() -> float:
 
 
 async def read_turn(stream: Any, session_id: str, answer: str) -> None:
-    """Read a stream to the end of its turn, and check that it is complete and has no event of another session.
+    """Read a stream to the end of its turn, and check it.
+
+    It must be complete, without an event of another session.
 
     Raises:
         AssertionError: The check failed.
@@ -183,7 +185,10 @@ def measure(provider: str, streams: int) -> Figures:
 
 
 def streaming_providers() -> list[str]:
-    """Return the installed providers whose emulator streams sessions. One that polls keeps no connection open."""
+    """Return the installed providers whose emulator streams sessions.
+
+    One that polls keeps no connection open.
+    """
     loaded = {name: load_provider(name) for name in emulated_providers()}
     return [name for name, each in loaded.items() if each.support(Feature.SESSIONS_STREAM).support is Support.NATIVE]
 

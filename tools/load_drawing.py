@@ -27,7 +27,7 @@ class Drawable(Protocol):
 
 
 def drawn(figures: Mapping[str, Drawable]) -> str:
-    """Return a drawing with two panels: memory over time, and the distribution of the turns' latencies."""
+    """Return a drawing with two panels: memory over time, and latencies of the turns."""
     memory = {name: found.memory_mb for name, found in figures.items()}
     latency = {
         name: [

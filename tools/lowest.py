@@ -1,4 +1,4 @@
-"""Prints pip constraints with the lowest version of each dependency that `pyproject.toml` allows, for `nox -s lowest`.
+"""Prints pip constraints with the lowest version of each dependency: `nox -s lowest`.
 
 Only packages that users install are pinned: the dependencies and the extras, without the tools of the extra `dev`.
 """

@@ -1,4 +1,4 @@
-"""Breaks the library in one place at a time, and checks that a test of the normal run fails each time.
+"""Breaks the library in one place at a time, and checks that a test fails each time.
 
 `python -m tools.mutants` runs all of `MUTANTS`, `python -m tools.mutants NAME ...` some of them. Each is applied in a
 copy of the repository and judged by the quickest tests that cover it; these tests pass before anything is broken. A
@@ -323,7 +323,10 @@ MUTANTS: Final = (
 
 
 def run_tests(root: Path, tests: Iterable[str]) -> int:
-    """Return pytest's exit code for some tests under a root. A run that takes too long counts as failed."""
+    """Return pytest's exit code for some tests under a root.
+
+    A run that takes too long counts as failed.
+    """
     path = os.pathsep.join([str(root / "src"), str(root / "providers")])
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -339,7 +342,10 @@ def run_tests(root: Path, tests: Iterable[str]) -> int:
 
 
 def judge(mutant: Mutant, root: Path) -> str:
-    """Insert a fault, run the tests, and remove it. Returns `dies`, `LIVES`, or another problem."""
+    """Insert a fault, run the tests, and remove it.
+
+    Returns `dies`, `LIVES`, or another problem.
+    """
     try:
         text = mutant.apply(root)
     except ValueError as error:

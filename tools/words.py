@@ -1,4 +1,4 @@
-"""Checks the language of docstrings, comments and messages: `python -m tools.words`, part of `nox -s lint`.
+"""Checks the language of docstrings, comments and messages: `python -m tools.words`.
 
 `PRIVATE_WORDS` are words and phrases whose meaning a reader must guess, with plain replacements. Text in backticks is
 not checked. Pages of prose are checked as a whole.
@@ -76,7 +76,7 @@ class Finding:
 
 
 def files() -> list[Path]:
-    """Return the Python files and the pages of prose of the repository, except this module and its test."""
+    """Return the Python files and pages of the repository, except this module and its test."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py", "*.md"],  # noqa: S607
         cwd=ROOT,

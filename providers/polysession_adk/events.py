@@ -1,4 +1,4 @@
-"""Conversion of the ADK API server's events to common events: one reader for frames and for stored events.
+"""Reader of the ADK API server's events, for frames and for stored events.
 
 The server has one type of object, the event. Its members decide which common events it becomes. Fragments (`partial`)
 have the id of the complete event that follows them, and are not stored.
@@ -140,14 +140,20 @@ def _to_message(wire: WireEvent, parts: Parts, envelope: Mapping[str, Any]) -> M
 
 
 def _is_hidden(part: WirePart, wire: WireEvent) -> bool:
-    """Whether a part is a request to the caller, its answer, or a tool's placeholder result before a confirmation."""
+    """Whether a part is not shown in the conversation.
+
+    Such a part is a request to the caller, its answer, or a tool's placeholder result before a confirmation.
+    """
     function = part.function_call or part.function_response or WireFunction()
     is_placeholder = part.function_response and function.id in (wire.actions.requested_tool_confirmations or ())
     return bool(is_placeholder) or function.name.startswith(_REQUESTS)
 
 
 def _read_fragment(wire: WireEvent, parts: Parts, envelope: Mapping[str, Any]) -> Iterator[Event]:
-    """Yield the deltas of a fragment. Function calls stay raw: their ids differ from those in the complete event."""
+    """Yield the deltas of a fragment.
+
+    Function calls stay raw: their ids differ from those in the complete event.
+    """
     envelope = {**envelope, "native_type": "partial"}
     for part, _ in parts:
         if part.text is not None and part.thought:
@@ -185,7 +191,7 @@ def _read_whole(wire: WireEvent, parts: Parts, message: Message | None, envelope
 
 
 def to_failure(wire: WireEvent) -> api.ErrorDetail | None:
-    """Return the failure in an event with an error code or in an error frame; None without a failure."""
+    """Return the failure in an event or an error frame; None without a failure."""
     if wire.error is not None:
         details = wire.error_details or WireErrorDetails()
         return api.ErrorDetail(details.error_message or wire.error, details.error_type)
@@ -195,7 +201,10 @@ def to_failure(wire: WireEvent) -> api.ErrorDetail | None:
 
 
 def to_usage(wire: WireUsage | None) -> api.Usage | None:
-    """Return the usage of one model call. The output includes thoughts, and the input includes cached tokens."""
+    """Return the usage of one model call.
+
+    The output includes thoughts, and the input includes cached tokens.
+    """
     if wire is None:
         return None
     written = [count for count in (wire.candidates_token_count, wire.thoughts_token_count) if count is not None]
@@ -219,7 +228,10 @@ def _to_block(part: WirePart, source: bytes) -> Block:
 
 
 def _to_media(wire: WireMedia) -> Block:
-    """Return media with padded base64 in the standard alphabet. The server uses the URL-safe alphabet."""
+    """Return media with padded base64 in the standard alphabet.
+
+    The server uses the URL-safe alphabet.
+    """
     data = None if wire.data is None else wire.data.translate(_TO_STANDARD_BASE64).rstrip("=")
     return api.MediaBlock(
         type="image" if (wire.mime_type or "").startswith("image/") else "document",
@@ -231,7 +243,10 @@ def _to_media(wire: WireMedia) -> Block:
 
 
 def _to_tool_result(wire: WireFunction) -> Block:
-    """Return a tool's result as text: the value of `result` or `error` if it is the only one, else the JSON of all."""
+    """Return a tool's result as text.
+
+    It is the value of `result` or `error` if that is the only member, otherwise the JSON of all members.
+    """
     response = wire.response or {}
     value: Any = response
     if len(response) == 1 and response.keys() <= {"result", "error"}:

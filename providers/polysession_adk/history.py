@@ -27,7 +27,10 @@ Stored: TypeAlias = Sequence[tuple[WireEvent, bytes]]
 
 
 def read_stored(session: WireSession) -> Stored:
-    """Return the stored events of a session. JSON that is not an object becomes an event without members."""
+    """Return the stored events of a session.
+
+    JSON that is not an object becomes an event without members.
+    """
     return [(decode_event(bytes(raw)), bytes(raw)) for raw in session.events or ()]
 
 
@@ -67,7 +70,10 @@ class Turn:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has certainly ended, even if the body was cut: its only agent answered or waits."""
+        """Whether it has certainly ended, even if the body was cut.
+
+        It has if its only agent answered or waits.
+        """
         return self.was_stopped or (self._is_final and len(self._agents) == 1)
 
     def add(self, received: Received) -> None:
@@ -145,13 +151,18 @@ class History:
 
     @property
     def status(self) -> SessionStatus:
-        """Status derived from the events. A turn without an end is unknown: it may run, or the server was restarted."""
+        """Status derived from the events.
+
+        A turn without an end is unknown: it may run, or the server was restarted.
+        """
         if self.waiting:
             return SessionStatus.REQUIRES_ACTION
         return SessionStatus.IDLE if self._last.may_have_ended else SessionStatus.UNKNOWN
 
     def update(self, stored: Stored) -> list[Received]:
-        """Add the new stored events. They are recognised by their ids, because they may be stored between older ones.
+        """Add the new stored events.
+
+        They are recognised by their ids, because they may be stored between older ones.
 
         Returns:
             The new events. The start of a turn comes with its first event, and its end before the next input.
@@ -161,7 +172,10 @@ class History:
         return [received for _, content in new for received in self._take(content)]
 
     def end_turns(self) -> list[Received]:
-        """End the turns that may have ended. Call it when no event follows. Each end is returned once."""
+        """End the turns that may have ended.
+
+        Call it when no event follows. Each end is returned once.
+        """
         ended = [key for key, turn in self._open.items() if turn.may_have_ended]
         ends = tuple([event for key in ended for event in self._open.pop(key).end(self._session_id)])
         return [Received(WireEvent(), events=ends)] if ends else []

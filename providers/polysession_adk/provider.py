@@ -131,11 +131,14 @@ class AdkProvider(api.Provider[AdkSettings]):
         return {} if token is None else {"authorization": f"Bearer {token.get_secret_value()}"}
 
     def is_refusal(self, response: api.Response) -> bool:
-        """Whether a success status is an error: the response of a run contains nothing but an error."""
+        """Whether a response with a success status contains nothing but an error."""
         return turns.read_refusal(response) is not None
 
     def read_error(self, reply: api.Response) -> api.ErrorDetail:
-        """Read an error body. The server's file path in the message about an unknown app is removed."""
+        """Read an error body.
+
+        The server's file path in the message about an unknown app is removed.
+        """
         detail = turns.read_refusal(reply) or api.fastapi_error(reply)
         return detail._replace(message=detail.message.partition(" No matching directory")[0])
 
@@ -207,18 +210,27 @@ class AdkProvider(api.Provider[AdkSettings]):
     def answer_actions(
         self, ref: SessionRef, answers: tuple[api.Answer, ...], *, native: NativeBody | None = None
     ) -> Flow[None]:
-        """Answer pending actions, and read the turn to its end: closing the connection would abort it."""
+        """Answer pending actions, and read the turn to its end.
+
+        Closing the connection would abort it.
+        """
         yield from turns.run_to_end(self._ref(ref), answers, native)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[api.PolledStream]:
-        """Return a plan that follows a session by polling its history: new events only, or those after the cursor."""
+        """Return a plan that follows a session by polling its history.
+
+        It delivers new events only, or those after the cursor.
+        """
         position = None if cursor is None else api.decode_cursor(turns.Cursor, cursor, "ADK")
         return turns.AdkStream(self._ref(ref), (yield from turns.get_stored(self._ref(ref))), position)
 
     def list_events(
         self, ref: SessionRef, page_size: int | None, cursor: str | None, *, newest_first: bool = False
     ) -> Flow[Page[api.Event]]:
-        """Read the history, and return one page of it. A page counts stored events, each with all its common events."""
+        """Read the history, and return one page of it.
+
+        A page counts stored events, each with all its common events.
+        """
         history = History(ref.id)
         received = history.update((yield from turns.get_stored(self._ref(ref))))
         groups = [each.events for each in (*received, *history.end_turns())]

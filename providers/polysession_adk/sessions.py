@@ -1,4 +1,4 @@
-"""Conversion of the ADK API server's sessions and apps to the common records, and of requests to bodies.
+"""Conversion of the ADK API server's sessions and apps, and of requests to bodies.
 
 Backend: https://google.github.io/adk-docs/sessions/state/ and https://google.github.io/adk-docs/runtime/api-server/
 (read 2026-11), google-adk 2.13.0
@@ -24,7 +24,10 @@ _PREFIXES: Final = ("app:", "user:", "temp:")
 
 
 def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...], *, is_listed: bool = False) -> Session:
-    """Return a session. One from a list has no events, so its status is unknown and it has no usage."""
+    """Return a session.
+
+    One from a list has no events, so its status is unknown and it has no usage.
+    """
     state, history = wire.state or {}, History(wire.id, read_stored(wire))
     title = _web_metadata(state).get(_DISPLAY_NAME)
     return Session(
@@ -84,7 +87,9 @@ def from_new_session(new: NewSession) -> dict[str, Any]:
 
 
 def from_changes(changes: SessionChanges, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the changes of the state. A key cannot be removed: null is stored, and read as no value.
+    """Return the changes of the state.
+
+    A key cannot be removed: null is stored, and read as no value.
 
     Args:
         changes: The requested changes.

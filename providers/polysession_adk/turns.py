@@ -98,7 +98,10 @@ class AdkTurn(api.AnsweredTurn):
         return Call("POST", "/run_sse", {"accept": "text/event-stream"}, body)
 
     def start_unfollowed(self) -> Call:
-        """Return the call that sends the input for a response without fragments. It lasts as long as the turn."""
+        """Return the call that sends the input for a response without fragments.
+
+        It lasts as long as the turn.
+        """
         return Call("POST", "/run_sse", body=api.json_body(self._body), timeout_s=None)
 
     def opened(self, head: api.Head, *, again: bool) -> Items:  # noqa: ARG002  (it is opened once)
@@ -112,14 +115,20 @@ class AdkTurn(api.AnsweredTurn):
         return (api.TurnStarted(**envelope), *outputs)
 
     def read(self, frame: api.Frame) -> Items:
-        """Read an event. A frame with the same bytes as the last one is a repetition: fragments have no ids."""
+        """Read an event.
+
+        A frame with the same bytes as the last one is a repetition: fragments have no ids.
+        """
         if frame.data == self._last_frame:
             return ()
         self._last_frame = frame.data
         return self._take(frame.data)
 
     def ended(self, end: api.BodyEnd) -> Items:
-        """End the turn at the end of the body. If the body was cut, the missing events are read from the history."""
+        """End the turn at the end of the body.
+
+        If the body was cut, the missing events are read from the history.
+        """
         self._is_whole = end.failure is None and not end.inside_frame
         has_ended = self._is_whole and self._turn.may_have_ended and not self._turn.is_incomplete
         return self._end() if has_ended else (api.Reconcile(),)
@@ -178,11 +187,17 @@ class AdkStream(api.PolledStream):
 
     @property
     def every_s(self) -> tuple[float, float]:  # type: ignore[override]
-        """Seconds between two reads: the first and the longest wait. Events that were already read need no wait."""
+        """Seconds between two reads: the first and the longest wait.
+
+        Events that were already read need no wait.
+        """
         return (0.0 if self._unread else POLL_S[0], POLL_S[1])
 
     def poll(self) -> Flow[Items]:
-        """Deliver the common events of the next stored event. If none is left, read the session first."""
+        """Deliver the common events of the next stored event.
+
+        If none is left, read the session first.
+        """
         if not self._unread:
             stored = yield from get_stored(self._ref)
             self._add(self._history.update(stored) or self._history.end_turns())
@@ -229,7 +244,7 @@ def run_to_end(ref: SessionRef, turn_input: api.TurnInput, native: api.NativeBod
 
 
 def read_refusal(response: Response) -> api.ErrorDetail | None:
-    """Return the error of a run whose response contains nothing but an error; None for another response."""
+    """Return the error of a run that sent nothing but an error; None otherwise."""
     try:
         frames = api.read_frames(response)
     except api.MalformedResponse:

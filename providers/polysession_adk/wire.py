@@ -37,7 +37,7 @@ class WireFunction(Camel):
 
 
 class WireRequest(Camel):
-    """The arguments of the server's built-in functions that ask the caller for a confirmation or a reply."""
+    """Arguments of a built-in function that asks the caller for a confirmation or a reply."""
 
     original_function_call: WireFunction = msgspec.field(default_factory=WireFunction)
     message: str = ""
@@ -57,7 +57,10 @@ class WirePart(Camel):
 
 
 class WireContent(Camel):
-    """The content of an event. Responses of tools have the role `user`, and the agent as author."""
+    """The content of an event.
+
+    Responses of tools have the role `user`, and the agent as author.
+    """
 
     parts: list[msgspec.Raw] | None = None
 

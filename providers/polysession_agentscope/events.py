@@ -85,7 +85,10 @@ class EventReader:
 
     @property
     def newest_two(self) -> tuple[ReplyState, ReplyState]:
-        """The two replies with the most recent events, newest first. A missing reply has an empty id."""
+        """The two replies with the most recent events, newest first.
+
+        A missing reply has an empty id.
+        """
         return self._newest, self._before
 
     def read(self, content: bytes) -> Sequence[Event]:
@@ -156,7 +159,7 @@ class EventReader:
         reply.close(Phase.WAITING if reply.calls.waiting else Phase.ENDED)
 
     def catch_up(self, stored: StoredMessage, *, may_lack: bool) -> list[Event]:
-        """Return synthetic events for the parts of a stored reply that were not delivered, and for its end.
+        """Return synthetic events for a stored reply: its undelivered parts, and its end.
 
         A gap precedes them if events are lost: deltas and model calls are not stored.
 
@@ -193,7 +196,10 @@ class EventReader:
 
 
 def read_head(content: bytes) -> tuple[WireEvent, tuple[str, ...]]:
-    """Decode the fields of every event and of the deltas. If the text is not an object, the type is empty."""
+    """Decode the fields of every event and of the deltas.
+
+    If the text is not an object, the type is empty.
+    """
     try:
         return _read_event(content)
     except MalformedResponse as error:

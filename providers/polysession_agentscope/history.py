@@ -203,13 +203,19 @@ def assistant_message(session_id: str, message_id: str, block: Block, source: by
 
 
 def to_block(block: StoredBlock) -> Block:
-    """Return the record of a stored block. Hints to the model and unknown types become a `RawBlock`."""
+    """Return the record of a stored block.
+
+    Hints to the model and unknown types become a `RawBlock`.
+    """
     build = BLOCKS.get(block.wire.type)
     return RawBlock(payload=decode_json(block.source)) if build is None else build(block.wire)
 
 
 def to_arguments(text: str | None) -> dict[str, Any]:
-    """Return a tool's arguments from the model's JSON text. Text that is not a JSON object is under the key `input`."""
+    """Return a tool's arguments from the model's JSON text.
+
+    Text that is not a JSON object is under the key `input`.
+    """
     try:
         value = decode_json((text or "{}").encode("utf-8", "surrogatepass"))
     except ValueError:
@@ -294,7 +300,7 @@ def missed_events(session_id: str, reply: StoredMessage, delivered: set[str]) ->
 
 
 def lost_with(missed: Iterable[Event]) -> tuple[str, ...]:
-    """Return the types of the events that are lost if these events are read from stored messages."""
+    """Return the event types that are lost if events are read from stored messages."""
     pieces = {piece for event in missed for piece in _PIECES.get(event.type, ())}
     return ("raw", *sorted(pieces))
 
@@ -336,7 +342,9 @@ def read_tail(
 
 
 def list_messages(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-    """Read one page of messages, oldest first. The cursor is the id of the last message of the previous page.
+    """Read one page of messages, oldest first.
+
+    The cursor is the id of the last message of the previous page.
 
     Raises:
         UsageError: The cursor is not of this list.
@@ -345,7 +353,9 @@ def list_messages(address: SessionAddress, page_size: int | None, cursor: str | 
 
 
 def list_newest(address: SessionAddress, page_size: int | None, cursor: str | None) -> Flow[Page[Message]]:
-    """Read one page of messages, newest first. The cursor is the id of the oldest message of the previous page.
+    """Read one page of messages, newest first.
+
+    The cursor is the id of the oldest message of the previous page.
 
     Raises:
         UsageError: The cursor is not of this list (checked by servers older than 2.0.6 only).
@@ -422,7 +432,10 @@ def _read_from_oldest(address: SessionAddress) -> Flow[tuple[list[StoredMessage]
 
 
 def _lists_views(address: SessionAddress) -> Flow[bool]:
-    """Whether the server is newer than 2.0.0. That version lists bare records and has no stream of a session."""
+    """Whether the server is newer than 2.0.0.
+
+    That version lists bare records and has no stream of a session.
+    """
     items = yield from list_items(address.agent_id)
     return all(is_view(bytes(item)) for item in items)
 

@@ -12,7 +12,9 @@ from polysession.provider_api import NativeBody
 
 
 class AgentScopeModelConfig(NativeBody):
-    """A model, and the credential to reach it. The backend requires all four fields, also empty `parameters`.
+    """A model, and the credential to reach it.
+
+    The backend requires all four fields, also empty `parameters`.
 
     Attributes:
         type: Kind of credential, such as `"openai_credential"`.

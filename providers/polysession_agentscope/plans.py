@@ -1,4 +1,4 @@
-"""The plan of a session's stream, its cursors, and the parts that the plans of turns share with it.
+"""The plan of a session's stream, its cursors, and parts shared with the plans of turns.
 
 A separate module, because `turns` would be too long with it.
 
@@ -97,7 +97,10 @@ class Bookmark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delivered: tuple[str, ...] = ()
 
     def encode(self) -> str:
-        """Return base64url text whose length is a multiple of 4, so that the text of an event's id can follow it."""
+        """Return base64url text whose length is a multiple of 4.
+
+        The text of an event's id can follow it.
+        """
         text = msgspec.json.encode(self)
         return base64.urlsafe_b64encode(text.ljust(-(-len(text) // 3) * 3)).decode()
 
@@ -123,7 +126,9 @@ def decode_cursor(cursor: str) -> tuple[Bookmark, str | None]:
 
 
 class ReplayedStream(ConnectedStream):
-    """A stream that the server replays: events after `after`, and the running turn from its start. Events have ids.
+    """A stream that the server replays after `after`, and the running turn from its start.
+
+    Events have ids.
 
     When a turn is stored, the service cuts the log to the last event. A reopened stream then begins with a new event
     from the middle of a turn.
@@ -148,11 +153,16 @@ class ReplayedStream(ConnectedStream):
         self._save_bookmark()
 
     def open(self) -> Call:
-        """Open the stream after the same event each time. Repeated events are recognised by their ids."""
+        """Open the stream after the same event each time.
+
+        Repeated events are recognised by their ids.
+        """
         return Call("GET", self._address.path("/stream", after=self._after), {"accept": "text/event-stream"})
 
     def ended(self, end: BodyEnd) -> Items:
-        """Read the stored messages before reopening: the service does not replay a turn that has ended.
+        """Read the stored messages before reopening.
+
+        The service does not replay a turn that has ended.
 
         After a timeout `quiet` has just done that.
         """
@@ -173,7 +183,10 @@ class ReplayedStream(ConnectedStream):
         self.cursor = self._bookmark + encode_id(self._last_id)
 
     def _is_new(self, head: WireEvent) -> bool:
-        """Record an event, and return whether it is new. A repeated event shows that the stream has no gap."""
+        """Record an event, and return whether it is new.
+
+        A repeated event shows that the stream has no gap.
+        """
         self._last_id = head.id
         if head.id is None:
             return True
@@ -182,7 +195,10 @@ class ReplayedStream(ConnectedStream):
         return is_new
 
     def _shows_gap(self, head: WireEvent) -> bool:
-        """Whether events before this new one are missing, because the service replays them no longer."""
+        """Whether events before this new one are missing.
+
+        The service replays them no longer.
+        """
         if self._is_joined or head.type == _CUSTOM or head.id in self._seen:
             return False
         self._is_joined = head.type in BEGINNINGS
@@ -224,14 +240,20 @@ class SessionStream(ReplayedStream):
         self._may_be_lost = False
 
     def opened(self, head: Head, *, again: bool) -> Items:  # noqa: ARG002  (the head has no information)
-        """Deliver the events since the caller's cursor. An open turn is checked: a restart may have ended it."""
+        """Deliver the events since the caller's cursor.
+
+        An open turn is checked: a restart may have ended it.
+        """
         backlog, self._backlog = self._backlog, ()
         self._save_bookmark()
         is_open = not again and self._reader.newest_two[0].phase is Phase.OPEN
         return (*backlog, Reconcile(_RESUMED_CHECK_S)) if is_open else backlog
 
     def read(self, frame: Frame) -> Items:
-        """Return the events of one frame. After a gap, frames are held until the missing events are read."""
+        """Return the events of one frame.
+
+        After a gap, frames are held until the missing events are read.
+        """
         if self._held:
             self._held.append(frame)
             return ()
@@ -242,7 +264,9 @@ class SessionStream(ReplayedStream):
         return (Reconcile(),)
 
     def reconcile(self) -> Flow[Items]:
-        """Read the messages stored since: the stream does not replay turns that ended in the meantime.
+        """Read the messages stored since.
+
+        The stream does not replay turns that ended in the meantime.
 
         Raises:
             NotFound: The session was deleted.
@@ -261,7 +285,10 @@ class SessionStream(ReplayedStream):
         return items
 
     def _end_lost_turn(self, reply: ReplyState) -> Event | Reconcile:
-        """End a turn that neither runs nor is stored, because the service was restarted. A second check confirms it."""
+        """End a turn that neither runs nor is stored, because the service was restarted.
+
+        A second check confirms it.
+        """
         self._may_be_lost = not self._may_be_lost
         if self._may_be_lost:
             return Reconcile(_LOST_CHECK_S)
@@ -309,7 +336,9 @@ def input_call(address: SessionAddress, wire_input: Mapping[str, Any]) -> Call:
 
 
 def post_input(address: SessionAddress, wire_input: Mapping[str, Any], reader: EventReader) -> Flow[None]:
-    """Send an input. A conflict is retried for a short time, because the server may still be storing the previous turn.
+    """Send an input.
+
+    A conflict is retried for a short time, because the server may still be storing the previous turn.
 
     Args:
         address: The session.

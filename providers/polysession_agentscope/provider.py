@@ -239,7 +239,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return {_USER_HEADER: self.settings.user_id}
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body: a sentence, or a list of problems. Values of the request are left out."""
+        """Read an error body: a sentence, or a list of problems.
+
+        Values of the request are left out.
+        """
         return fastapi_error(reply)
 
     def read_version(self) -> Flow[str | None]:
@@ -247,7 +250,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return sessions.read_version()
 
     def create_session(self, new: NewSession) -> Flow[Session]:
-        """Create a session, set its permission mode, and read it: the server answers with an id only."""
+        """Create a session, set its permission mode, and read it.
+
+        The server answers the creation with an id only.
+        """
         agent_id = self._agent_id(new.agent, "agent=...")
         body = sessions.build_new_session(new, agent_id)
         mode = None if new.permission_mode is None else sessions.require_mode(new.permission_mode)
@@ -385,7 +391,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return agent
 
     def list_agents(self, page_size: int | None, cursor: str | None) -> Flow[Page[Agent]]:
-        """Read all agents, and return one page of them, newest first. The server lists them in no fixed order."""
+        """Read all agents, and return one page of them, newest first.
+
+        The server lists them in no fixed order.
+        """
         agents = yield from _read_agents()
         newest_first = sorted(agents.items, key=lambda agent: agent.created_at or _LONG_AGO, reverse=True)
         return replace(one_page(newest_first, page_size, cursor), problems=agents.problems)
@@ -427,7 +436,10 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         return SessionAddress(ref.id, self._agent_of(ref))
 
     def _checked_address(self, ref: SessionRef) -> Flow[SessionAddress]:
-        """Return the session's address. An agent from the settings is checked: the server accepts any agent's id."""
+        """Return the session's address.
+
+        An agent from the settings is checked: the server accepts any agent's id.
+        """
         address = self._address(ref)
         if ref.agent_id is None:
             yield from sessions.find_session(ref.id, address.agent_id)
@@ -444,7 +456,10 @@ def _read_agents() -> Flow[Page[Agent]]:
 
 
 def _patch(session_id: str, agent_id: str, body: Mapping[str, object]) -> Flow[Response]:
-    """Change a session. A conflict is retried for a short time, because the server may still be storing a turn."""
+    """Change a session.
+
+    A conflict is retried for a short time, because the server may still be storing a turn.
+    """
     call = Call("PATCH", SessionAddress(session_id, agent_id).path(), body=json_body(body))
     for wait_s in _CONFLICT_WAITS_S:
         try:

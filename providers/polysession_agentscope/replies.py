@@ -41,7 +41,9 @@ class Phase(Enum):
 
 
 class OpenCalls:
-    """The tool calls of a reply that have no result yet. They show when the reply only waits for the caller.
+    """The tool calls of a reply that have no result yet.
+
+    They show when the reply only waits for the caller.
 
     The service reports the call that needs an answer, but not whether other calls still run: parallel tools continue,
     other calls are queued, and a call that waits since an earlier turn is not reported again.
@@ -96,7 +98,10 @@ class OpenCalls:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing can happen before the caller answers. A call that has not started may start at any time."""
+        """Whether nothing can happen before the caller answers.
+
+        A call that has not started may start at any time.
+        """
         return bool(self.waiting) and not self._running and not self._unstarted
 
 
@@ -130,7 +135,10 @@ class ReplyState:
     _usage_before: Counter[str] = field(default_factory=Counter)
 
     def add(self, kind: str, block_id: str | None, piece: str | None, source: bytes) -> str:
-        """Add a piece of a block, and return its text. `source` is the event's JSON, with any split surrogate pair."""
+        """Add a piece of a block, and return its text.
+
+        `source` is the event's JSON, with any split surrogate pair.
+        """
         text = piece or ""
         if self._pairs.concern((kind, block_id), text):
             exact = json.loads(source).get("delta")
@@ -148,7 +156,10 @@ class ReplyState:
         self._media.setdefault(part.block_id, []).append(part)
 
     def take_media(self, block_id: str | None) -> tuple[WireSource, str | None]:
-        """Return the content and the name of a data block, and mark it as delivered. Each part has its own base64."""
+        """Return the content and the name of a data block, and mark it as delivered.
+
+        Each part has its own base64.
+        """
         self.delivered.add(f"data:{block_id}")
         parts = self._media.pop(block_id, [])
         pieces = [base64.b64decode(part.data) for part in parts if part.data is not None]
@@ -184,7 +195,10 @@ class ReplyState:
 
 
 def to_action(block: StoredBlock, reply_id: str) -> PendingAction | None:
-    """Return the pending action of a tool call; None if it has none. Actions of one kind can be answered together."""
+    """Return the pending action of a tool call; None if it has none.
+
+    Actions of one kind can be answered together.
+    """
     wire = block.wire
     kind = ACTIONS.get(wire.state)
     if wire.type != "tool_call" or kind is None:
@@ -214,7 +228,7 @@ def is_waiting(message: StoredMessage) -> bool:
 
 
 def _unstarted_in(reply: StoredMessage) -> list[str]:
-    """Return the ids of a stored message's tool calls that have neither a result nor a pending action."""
+    """Return the ids of a stored message's tool calls without a result and a pending action."""
     answered = {block.wire.id for block in reply.blocks if block.wire.type == "tool_result"}
     calls = [b.wire for b in reply.blocks if b.wire.type == "tool_call" and b.wire.state not in ACTIONS]
     return [call.id for call in calls if call.id is not None and call.id not in answered]

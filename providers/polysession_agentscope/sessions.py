@@ -1,4 +1,4 @@
-"""Sessions and agents of AgentScope: its JSON to records, requests to bodies, and the calls that find them.
+"""Conversion of AgentScope's sessions and agents, and the calls that find them.
 
 Times of records have no time zone and are read as UTC. This is correct for SQL storage; on Redis storage they are in
 the server's local time.
@@ -96,7 +96,10 @@ class SessionAddress:
     agent_id: str
 
     def path(self, suffix: str = "", **query: str | int | None) -> str:
-        """Return the path of the session or, with a suffix, of its resource. Parameters that are None are left out."""
+        """Return the path of the session or, with a suffix, of its resource.
+
+        Parameters that are None are left out.
+        """
         session = path_segment(self.session_id, "session id")
         return with_query(f"/sessions/{session}{suffix}", {"agent_id": self.agent_id, **query})
 
@@ -231,7 +234,10 @@ def ignored_fields(body: Mapping[str, Any], session: Session) -> list[str]:
 
 
 def ignored_parts(body: Mapping[str, Any], session: Session) -> list[str]:
-    """Return the sent parts of models that the server did not store: `model_class` before 2.0.11."""
+    """Return the sent parts of models that the server did not store.
+
+    This is `model_class` before 2.0.11.
+    """
     config = _config_of(session)
     return [
         f"{name}.model_class"
@@ -274,7 +280,10 @@ def list_items(agent_id: str) -> Flow[Sequence[Raw]]:
 
 
 def is_view(content: bytes) -> bool:
-    """Whether an item of a list is a view (2.0.1 or later) and not a bare record. An unreadable item counts as one."""
+    """Whether an item of a list is a view (2.0.1 or later) and not a bare record.
+
+    An unreadable item counts as one.
+    """
     try:
         return _read_session(content)[0].session is not None
     except MalformedResponse:
@@ -282,7 +291,9 @@ def is_view(content: bytes) -> bool:
 
 
 def find_session(session_id: str, agent_id: str) -> Flow[Session]:
-    """Find a session in the list of its agent: the server has no call that only reads one session.
+    """Find a session in the list of its agent.
+
+    The server has no call that only reads one session.
 
     Raises:
         NotFound: The agent has no such session.
@@ -305,7 +316,9 @@ def no_session(session_id: str, agent_id: str) -> NotFound:
 
 
 def list_models() -> Flow[Page[Model]]:
-    """Read the models of the user's credentials. The response contains secrets in plain text, so no part of it is kept.
+    """Read the models of the user's credentials.
+
+    The response contains secrets in plain text, so no part of it is kept.
 
     Backend: `GET /credential/` and `GET /model/` of `/openapi.json`, server 2.0.11 (read 2026-11)
     """
@@ -343,7 +356,9 @@ def _model_reader(kind: str, credential_id: str) -> Callable[[bytes], Model]:
 
 
 def request_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[Response | None]:
-    """Request the status of a session; None from a server older than 2.0.4, which has no such call.
+    """Request the status of a session.
+
+    None from a server older than 2.0.4, which has no such call.
 
     Args:
         address: The session.
@@ -359,7 +374,10 @@ def request_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[Res
 
 
 def read_status(address: SessionAddress, *, after_s: float = 0.0) -> Flow[str]:
-    """Read the backend's status. A server older than 2.0.4 only has `running` and the empty text."""
+    """Read the backend's status.
+
+    A server older than 2.0.4 only has `running` and the empty text.
+    """
     response = yield from request_status(address, after_s=after_s)
     if response is None:  # pragma: no branch  (coverage loses the step after an error was thrown into a generator)
         session = yield from find_session(address.session_id, address.agent_id)
@@ -392,7 +410,9 @@ def read_version() -> Flow[str | None]:
 
 
 def check_answer(response: Response) -> None:
-    """Check that the response to a change is a JSON object or empty: an HTML page is not a success.
+    """Check that the response to a change is a JSON object or empty.
+
+    An HTML page is not a success.
 
     Raises:
         MalformedResponse: It is neither.

@@ -1,4 +1,4 @@
-"""The plans of turns: on the session's stream, and on server 2.0.0 in the response to the input.
+"""The plans of turns, on the session's stream or, on 2.0.0, in the response to the input.
 
 A separate module, because `turns` would be too long with it.
 
@@ -81,7 +81,9 @@ def _read(frame: Frame) -> tuple[WireEvent, bytes, tuple[str, ...]]:
 
 
 class AgentScopeTurn(ReplayedStream, TurnPlan):
-    """Follows one turn. After a silence it reads the stored messages, because some turns end without an event.
+    """Follows one turn.
+
+    After a silence it reads the stored messages, because some turns end without an event.
 
     The stream does not show which input a reply belongs to, and another client's turn may run between the opening of
     the stream and our input. A session runs one turn at a time and stores the message before the reply begins. So the
@@ -137,14 +139,20 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         return (Reconcile(),)
 
     def ended(self, end: BodyEnd) -> Items:
-        """Read the stored messages before reopening, except after a timeout, when `quiet` has just read them."""
+        """Read the stored messages before reopening.
+
+        After a timeout `quiet` has just read them.
+        """
         items = super().ended(end)
         if items:
             self._check_due = self._may_lack = True
         return items
 
     def read(self, frame: Frame) -> Items:
-        """Return the events of one frame of our reply. After a gap only the stored messages are complete."""
+        """Return the events of one frame of our reply.
+
+        After a gap only the stored messages are complete.
+        """
         head, problems = read_head(frame.data)
         if self._shows_gap(head):
             self._note_gap(head)
@@ -231,7 +239,10 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         return events if self._has_begun else ()
 
     def _note_gap(self, head: WireEvent) -> None:
-        """Note that the log was cut before this event. If it ends a turn, that turn is stored and may be ours."""
+        """Note that the log was cut before this event.
+
+        If it ends a turn, that turn is stored and may be ours.
+        """
         self._has_gap = self._has_gap or self._has_begun or bool(self._candidates)
         may_be_ours = self._has_gap or head.reply_id == self._reply_id or not self._reader.knows(head.reply_id)
         if may_be_ours and head.type in ENDS:
@@ -261,7 +272,9 @@ class AgentScopeTurn(ReplayedStream, TurnPlan):
         return [event for frame in held for event in self._deliver(*_read(frame))]
 
     def _identify_later(self) -> Items:
-        """Schedule another check: our message is not stored yet, or the started reply belongs to another client.
+        """Schedule another check.
+
+        Our message is not stored yet, or the started reply belongs to another client.
 
         A started reply that has failed may be ours.
         """

@@ -90,7 +90,9 @@ class _Waiting:
 
 
 def send_message(address: SessionAddress, content: tuple[Block, ...], native: NativeBody | None) -> Flow[None]:
-    """Send a message. The history is read first, because the server accepts a message for a missing session.
+    """Send a message.
+
+    The history is read first, because the server accepts a message for a missing session.
 
     Raises:
         Conflict: The session has pending actions, or runs a turn.
@@ -123,7 +125,9 @@ def answer_actions(address: SessionAddress, answers: tuple[Answer, ...], native:
 def start_turn(
     address: SessionAddress, turn_input: TurnInput, native: NativeBody | None
 ) -> Flow[TurnPlan | AnsweredTurn]:
-    """Read the session's history, and return a plan that opens the stream after it and then sends the input.
+    """Read the session's history, and return the plan of a turn.
+
+    The plan opens the stream after the history, and then sends the input.
 
     Raises:
         Conflict: A message is sent while actions are pending, or answers while none is.
@@ -141,7 +145,9 @@ def start_turn(
 
 
 def stream_events(address: SessionAddress, cursor: str | None) -> Flow[StreamPlan]:
-    """Read the session's history, and return a plan that follows the session after it, or from a cursor.
+    """Read the session's history, and return the plan of a stream.
+
+    The plan follows the session after the history, or from a cursor.
 
     Raises:
         UsageError: The cursor is not of an AgentScope stream.
@@ -170,7 +176,9 @@ def stream_events(address: SessionAddress, cursor: str | None) -> Flow[StreamPla
 
 
 def cancel(address: SessionAddress) -> Flow[tuple[Response, CancelState]]:
-    """Interrupt a turn that runs or waits. An idle session is not interrupted: it would log a turn that never ends.
+    """Interrupt a turn that runs or waits.
+
+    An idle session is not interrupted: it would log a turn that never ends.
 
     A session still reports `running` until its turn is stored. So the messages are read first: that call waits for the
     storage. If the turn starts to wait for an answer at that moment, the interrupt is lost and is sent again. A turn
@@ -214,7 +222,10 @@ def _has_ended_by_itself(address: SessionAddress, before: StoredMessage | None) 
 
 
 def _require_status(response: Response | None) -> Response:
-    """Return the response of the status call. A server without that call cannot cancel: both came with 2.0.4."""
+    """Return the response of the status call.
+
+    A server without that call cannot cancel: both came with 2.0.4.
+    """
     if response is None:
         raise too_old(Feature.SESSIONS_CANCEL, "to cancel a turn", "use 2.0.4 or later")
     return response
@@ -227,7 +238,9 @@ def pending_actions(address: SessionAddress) -> Flow[tuple[PendingAction, ...]]:
 
 
 def build_message(blocks: Iterable[Block], native: NativeBody | None = None) -> dict[str, Any]:
-    """Return the input for a message with these blocks. The server keeps the message's id, which identifies the reply.
+    """Return the input for a message with these blocks.
+
+    The server keeps the message's id, which identifies the reply.
 
     Raises:
         UsageError: A block cannot be sent.
@@ -298,7 +311,9 @@ def _resume(
 
 
 def _read_waiting(address: SessionAddress) -> Flow[_Waiting]:
-    """Read the reply with pending actions. Without one the server would accept an answer and ignore it.
+    """Read the reply with pending actions.
+
+    Without one the server would accept an answer and ignore it.
 
     Raises:
         Conflict: No action is pending.
@@ -337,7 +352,10 @@ def _check_answers(answers: Iterable[Answer]) -> None:
 
 
 def _action_of(answer: Answer, pending: Mapping[str, PendingAction]) -> PendingAction:
-    """Return the action that is answered: the caller's if it has a reference, otherwise the pending one."""
+    """Return the action that is answered.
+
+    It is the caller's if that has a reference, otherwise the pending one.
+    """
     action_id = answer.action_id
     if action_id not in pending:
         raise NotFound(f"action {action_id!r} is not pending; pending are {', '.join(map(repr, pending))}")
@@ -356,7 +374,10 @@ def _read_reference(action: PendingAction) -> dict[str, Any]:
 
 
 def _build_decision(answer: Answer, call: Mapping[str, Any], native: AgentScopeAnswer) -> dict[str, Any]:
-    """Return the decision about one call. The tool runs with the arguments in it: the model's, or the caller's."""
+    """Return the decision about one call.
+
+    The tool runs with the arguments in it: the model's, or the caller's.
+    """
     tool_call = {"type": "tool_call"} | {name: call.get(name) for name in ("id", "name", "input")}
     if isinstance(answer, Approve) and answer.arguments is not None:
         tool_call["input"] = json_body(answer.arguments).decode()

@@ -52,7 +52,10 @@ class WireOrigin(Struct):
 
 
 class WireRecord(Struct):
-    """A stored session: an item of the list of 2.0.0, and the response to a change in every version."""
+    """A stored session.
+
+    It is an item of the list of 2.0.0, and the response to a change in every version.
+    """
 
     id: str | None = None  # None in a `WireSession` whose record is in `session`
     user_id: str | None = None

@@ -1,4 +1,4 @@
-"""Conversion of interrupts to pending actions, and of answers to the values that continue a run.
+"""Conversion of interrupts to pending actions, and of answers to values for the graph.
 
 A separate module, because the meaning of an interrupt is a convention of the graph. Four forms are known: the approval
 middleware of `create_agent`, which asks about several calls at once and takes all decisions together; a tool that the
@@ -41,7 +41,10 @@ _PROMPT_KEYS: Final = ("question", "prompt", "message", "description", "text")
 
 
 def to_actions(interrupts: Mapping[str, Sequence[WireInterrupt]] | None) -> dict[str, PendingAction]:
-    """Return the pending actions of a thread, by id. An interrupt that is reported twice counts once."""
+    """Return the pending actions of a thread, by id.
+
+    An interrupt that is reported twice counts once.
+    """
     waiting = {each.id: each for several in (interrupts or {}).values() for each in several if each.id is not None}
     return {action.id: action for key, each in waiting.items() for action in _to_actions(key, each)}
 
@@ -83,7 +86,9 @@ def _call(request: object, key: str) -> dict[str, Any]:
 
 
 def to_responses(answers: Iterable[Answer], pending: Mapping[str, PendingAction]) -> list[dict[str, Any]]:
-    """Return the `responses` of `input.respond`: one for each interrupt, with the decisions of a group in its order.
+    """Return the `responses` of `input.respond`: one for each interrupt.
+
+    The decisions of a group are in its order.
 
     Args:
         answers: The caller's answers.
@@ -108,7 +113,10 @@ def to_responses(answers: Iterable[Answer], pending: Mapping[str, PendingAction]
 
 
 def _decisions(group: str, by_id: Mapping[str, Answer], pending: Mapping[str, PendingAction]) -> dict[str, Any]:
-    """Return the decisions about all actions of a group. With too few of them the run would fail for good."""
+    """Return the decisions about all actions of a group.
+
+    With too few of them the run would fail for good.
+    """
     members = [action for action in pending.values() if action.group == group]
     missing = [action.id for action in members if action.id not in by_id]
     if missing:

@@ -138,7 +138,10 @@ class EventReader:
 
     @property
     def is_writing(self) -> bool:
-        """Whether a message or a result is incomplete, so that the next frames cannot be read without the last ones."""
+        """Whether a message or a result is incomplete.
+
+        The next frames cannot be read without the last ones then.
+        """
         return bool(self._drafts or self._unstored)
 
     def envelope(self, frame: Frame, problems: tuple[str, ...]) -> Envelope:
@@ -147,7 +150,10 @@ class EventReader:
         return {**common, "id": frame.id, "native_type": frame.event}
 
     def start(self, run: WireRun, envelope: Envelope) -> Sequence[Event]:
-        """Read the start of a run. After a restart of the server it starts again, and an open message is dropped."""
+        """Read the start of a run.
+
+        After a restart of the server it starts again, and an open message is dropped.
+        """
         at = self._at
         if at.run == run.run_id:
             gap = () if self._attempt in {None, run.attempt} else self.report_gap()
@@ -169,7 +175,10 @@ class EventReader:
         return () if had_lost else (gap,)
 
     def read(self, frame: Frame) -> Sequence[Event] | None:
-        """Return the events of one frame. None: frames before it may be missing, and it was not read."""
+        """Return the events of one frame.
+
+        None: frames before it may be missing, and it was not read.
+        """
         if frame.event == "error":
             return self._read_error(frame)
         at = self._at
@@ -192,7 +201,10 @@ class EventReader:
         return [event for event in events if event.type in PIECES] if is_again else events
 
     def note_skipped(self, after: int | None) -> None:
-        """Note that the numbers after this one, up to the last, were skipped. Their frames may arrive late."""
+        """Note that the numbers after this one, up to the last, were skipped.
+
+        Their frames may arrive late.
+        """
         if after is not None and self._at.seq is not None:
             self._skipped.update(range(max(after + 1, self._at.seq - _MOST_LATE), self._at.seq))
 
@@ -221,7 +233,10 @@ class EventReader:
         return (ErrorReported(message=text, code=wire.error, **envelope),)
 
     def _read_values(self, namespace: Sequence[str], data: bytes, envelope: Envelope) -> Sequence[Event] | None:
-        """Read the state after a step. States of subgraphs repeat the same messages and are not read."""
+        """Read the state after a step.
+
+        States of subgraphs repeat the same messages and are not read.
+        """
         return None if namespace else self.read_state(data, envelope)
 
     def read_state(self, values: bytes | msgspec.Raw, envelope: Envelope) -> Sequence[Event]:
@@ -240,14 +255,20 @@ class EventReader:
         return found
 
     def _was_delivered(self, message: Message) -> bool:
-        """Whether the message was delivered as frames. A node may store a model's message under another id."""
+        """Whether the message was delivered as frames.
+
+        A node may store a model's message under another id.
+        """
         identity, at = _identity(message), self._at
         found = next((each for part in (0, 1) for each in at.written if each[part] == identity[part]), None)
         at.written = [each for each in at.written if each is not found]
         return found is not None or key_of(message) in self._delivered
 
     def _new_messages(self, contents: Sequence[bytes]) -> Sequence[Message]:
-        """Return the messages after the tail, oldest first. In the first state only the user's last ones are new."""
+        """Return the messages after the tail, oldest first.
+
+        In the first state only the user's last ones are new.
+        """
         at, new, inputs = self._at, list[Message](), 0
         for message in map(self._to_message, reversed(contents)):
             key = key_of(message)
@@ -290,7 +311,10 @@ class EventReader:
         return found
 
     def _read_tool(self, _: Sequence[str], data: bytes, envelope: Envelope) -> Sequence[Event] | None:
-        """Read the end of a tool. Its start becomes a raw event, because the message already contains the call."""
+        """Read the end of a tool.
+
+        Its start becomes a raw event, because the message already contains the call.
+        """
         piece = _decode_tool(data)[0]
         if piece.event not in {"tool-error", "tool-finished"}:
             return None

@@ -1,4 +1,4 @@
-"""Messages of a thread's state, and content blocks, which frames of a stream contain as well.
+"""Messages of a thread's state, and content blocks of messages and frames.
 
 Backend: https://docs.langchain.com/oss/python/langchain/messages (read 2026-11-30)
 """
@@ -32,7 +32,10 @@ _ROLES: Final[Mapping[str, Role]] = {"human": Role.USER, "ai": Role.ASSISTANT, "
 
 
 def state_messages(values: bytes | msgspec.Raw, input_key: str) -> list[bytes]:
-    """Return the JSON texts of the messages in a state; none if the state has no list of messages."""
+    """Return the JSON texts of the messages in a state.
+
+    There are none if the state has no list of messages.
+    """
     try:
         state = msgspec.json.decode(values, type=dict[str, msgspec.Raw])
         return [bytes(item) for item in msgspec.json.decode(state[input_key], type=list[msgspec.Raw])]
@@ -41,7 +44,10 @@ def state_messages(values: bytes | msgspec.Raw, input_key: str) -> list[bytes]:
 
 
 def message_reader(session_id: str) -> Callable[[bytes], Message]:
-    """Return a function that reads a message of the state. It raises `MalformedResponse` for other JSON."""
+    """Return a function that reads a message of the state.
+
+    It raises `MalformedResponse` for other JSON.
+    """
 
     def build(wire: WireMessage, content: bytes, problems: tuple[str, ...]) -> Message:
         return Message(
@@ -60,7 +66,10 @@ def message_reader(session_id: str) -> Callable[[bytes], Message]:
 
 
 def key_of(message: Message) -> str:
-    """Return a key that finds a message in a later state: its id, or else a checksum of its JSON."""
+    """Return a key that finds a message in a later state.
+
+    It is the id, or, without an id, a checksum of its JSON.
+    """
     return message.id or str(zlib.crc32(message.source))
 
 

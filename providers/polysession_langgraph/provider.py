@@ -198,7 +198,10 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         return {} if key is None else {"x-api-key": key.get_secret_value()}
 
     def read_error(self, reply: Response) -> ErrorDetail:
-        """Read an error body. The error of a busy thread quotes the inputs of its runs; that part is removed."""
+        """Read an error body.
+
+        The error of a busy thread quotes the inputs of its runs; that part is removed.
+        """
         try:
             wire, _ = _read_detail(reply.content)
         except MalformedResponse:
@@ -211,7 +214,10 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         return ErrorDetail(sentence[:_MAX_TEXT], wire.error, status=status)
 
     def is_refusal(self, response: Response) -> bool:
-        """Whether a success status is an error: 200 for a rejected command, 201 for a thread with a rejected state."""
+        """Whether a response with a success status is an error.
+
+        The server answers a rejected command with 200, and a thread with a rejected state with 201.
+        """
         start = b'{"detail"' if response.status == _CREATED else b'{"type":"error"'
         return response.content.startswith(start)
 
@@ -220,7 +226,10 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         return read_json((yield Call("GET", "/info"))).get("version")
 
     def create_session(self, new: NewSession) -> Flow[Session]:
-        """Create a thread. The server does not bind an agent to it, so an unknown agent fails in the first turn."""
+        """Create a thread.
+
+        The server does not bind an agent to it, so an unknown agent fails in the first turn.
+        """
         response = yield Call("POST", "/threads", body=json_body(sessions.new_session_body(new)))
         return read_response(sessions.to_session, response)
 
@@ -267,7 +276,10 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         yield from turns.send_command(ref.id, command)
 
     def stream_events(self, ref: SessionRef, cursor: str | None) -> Flow[StreamPlan]:
-        """Follow a thread. It is read first, because the server sends heartbeats even if it does not exist."""
+        """Follow a thread.
+
+        It is read first, because the server sends heartbeats even if it does not exist.
+        """
         if cursor is None:
             position = yield from turns.position_now(ref.id)
         else:
@@ -352,7 +364,10 @@ class LanggraphProvider(Provider[LanggraphSettings]):
     def _run_start(
         self, ref: SessionRef, content: tuple[Block, ...], marker: str, native: NativeBody | None
     ) -> Flow[dict[str, Any]]:
-        """Return the command that sends a message. The server keeps the message's id, which marks the turn's start."""
+        """Return the command that sends a message.
+
+        The server keeps the message's id, which marks the turn's start.
+        """
         agent = ref.agent_id or sessions.agent_of((yield from turns.get_thread(ref.id))[0])
         agent = agent or self.settings.assistant_id
         if agent is None:

@@ -112,7 +112,9 @@ def new_session_body(new: NewSession) -> dict[str, Any]:
 
 
 def changes_body(changes: SessionChanges) -> dict[str, Any]:
-    """Return the body of `PATCH /threads/{id}`. The server merges the top level of metadata, and stores null values.
+    """Return the body of `PATCH /threads/{id}`.
+
+    The server merges the top level of metadata, and stores null values.
 
     Raises:
         UsageError: A metadata key belongs to the server or to polysession.

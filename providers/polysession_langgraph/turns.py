@@ -99,7 +99,10 @@ class ThreadStream(ConnectedStream):
         return Call("GET", f"{thread_path(self._session_id)}/stream?stream_modes=run_modes", headers)
 
     def _resumed(self) -> dict[str, str]:
-        """Return headers that resume one millisecond before the last event, because several frames may share its id."""
+        """Return headers that resume one millisecond before the last event.
+
+        Several frames may share its id.
+        """
         milliseconds, _ = order_of(self._at.last)
         return {"accept": "text/event-stream", "last-event-id": f"{milliseconds - 1}-0" if milliseconds else "-"}
 
@@ -110,7 +113,10 @@ class ThreadStream(ConnectedStream):
         return (Reconcile(after_s=_REPLAY_S),) if self._is_replay else ()
 
     def quiet(self, for_s: float) -> Items:  # noqa: ARG002  (the loop lengthens the interval)
-        """Check the run, and reopen the stream: the server sends heartbeats even for a thread that does not exist."""
+        """Check the run, and reopen the stream.
+
+        The server sends heartbeats even for a thread that does not exist.
+        """
         return (Reconcile(), *(self._reopen_once("quiet") if self._at.last else ()))
 
     def read(self, frame: Frame) -> Items:
@@ -125,7 +131,7 @@ class ThreadStream(ConnectedStream):
 
     @property
     def _may_skip_frames(self) -> bool:
-        """Whether the connection may lack frames: after a replay, before the first run, or at its start."""
+        """Whether the connection may lack frames: after a replay, before a run, or at its start."""
         return self._is_replay or self._at.run is None or self._at.seq == 0
 
     def _read(self, frame: Frame) -> Items | None:
@@ -168,7 +174,9 @@ class ThreadStream(ConnectedStream):
         return (Reconcile(),)
 
     def _read_after_gap(self, frame: Frame) -> Items:
-        """Read a frame after missing ones. If it starts another run, the previous run has to end first.
+        """Read a frame after missing ones.
+
+        If it starts another run, the previous run has to end first.
 
         A jump in the numbers is not always a loss: the server also counts messages that it does not send.
         """
@@ -202,7 +210,9 @@ class ThreadStream(ConnectedStream):
         self._saved.delivered, self._saved.failure = self._at.delivered, self._at.failure
 
     def reconcile(self) -> Flow[Items]:
-        """Read the outcome of the run. The stream only reports that the run has ended, or not even that.
+        """Read the outcome of the run.
+
+        The stream only reports that the run has ended, or not even that.
 
         Raises:
             NotFound: The thread was deleted.
@@ -246,7 +256,10 @@ class ThreadStream(ConnectedStream):
         self._advance(done)
 
     def _replayed(self, run_id: str) -> Flow[list[Frame]]:
-        """Read the frames of an ended run after the position; none if they are no longer in the log."""
+        """Read the frames of an ended run after the position.
+
+        There are none if they are no longer in the log.
+        """
         path = f"{run_path(self._session_id, run_id)}/stream"
         return read_frames((yield Call("GET", path, self._resumed())))
 
@@ -378,7 +391,10 @@ def run_path(session_id: str, run_id: str) -> str:
 
 
 def send_command(session_id: str, command: dict[str, Any]) -> Flow[dict[str, Any]]:
-    """Send a command. Returns its result. The provider's `is_refusal` recognises an error with status 200."""
+    """Send a command.
+
+    Returns its result. The provider's `is_refusal` recognises an error with status 200.
+    """
     response = yield Call("POST", f"{thread_path(session_id)}/commands", body=json_body({"id": 1, **command}))
     return read_response(_read_command, response)[0].result or {}
 

@@ -13,14 +13,20 @@ import msgspec
 
 
 class WireFailure(msgspec.Struct):
-    """The failure of a run, in its thread or in an `error` frame: the class of the exception, and its message."""
+    """The failure of a run, in its thread or in an `error` frame.
+
+    It has the class of the exception, and its message.
+    """
 
     error: str | None = None
     message: str | None = None
 
 
 class WireAnswer(WireFailure):
-    """The response to a command, or an error body. Rejected commands have HTTP status 200, rejected states 201."""
+    """The response to a command, or an error body.
+
+    Rejected commands have HTTP status 200, rejected states 201.
+    """
 
     type: str | None = None
     result: dict[str, Any] | None = None
@@ -28,7 +34,10 @@ class WireAnswer(WireFailure):
 
 
 class WireInterrupt(msgspec.Struct):
-    """A request for input, for which a run stopped. `value` can be anything: the graph chooses it."""
+    """A request for input, for which a run stopped.
+
+    `value` can be anything: the graph chooses it.
+    """
 
     id: str | None = None
     value: Any = None
@@ -108,7 +117,10 @@ class WireMessage(msgspec.Struct):
 
 
 class WireParams(msgspec.Struct):
-    """The content of a frame. `namespace` is empty for the graph itself; otherwise it names a subgraph."""
+    """The content of a frame.
+
+    `namespace` is empty for the graph itself; otherwise it names a subgraph.
+    """
 
     namespace: list[str] | None = None
     timestamp: Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000)] | None = None  # milliseconds, to year 9999
@@ -124,7 +136,10 @@ class WireFrame(msgspec.Struct):
 
 
 class WirePiece(msgspec.Struct):
-    """The data of a `messages` frame: the start, a delta or the end of a message or of its block."""
+    """The data of a `messages` frame.
+
+    It is the start, a delta or the end of a message or of its block.
+    """
 
     event: str | None = None
     role: str | None = None

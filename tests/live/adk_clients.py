@@ -1,4 +1,4 @@
-"""Helpers for tests on the real ADK API server: a client for a user, a turn, and a wait for a condition."""
+"""Helpers for tests on the real ADK API server."""
 
 from __future__ import annotations
 

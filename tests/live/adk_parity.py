@@ -97,7 +97,7 @@ class AdkSide(Side):
                     self._waiting.append((call["id"], call["name"]))
 
     def named(self, value: Any, key: str = "") -> Any:
-        """Return a JSON value without state of other scenarios, and without the order of random ids."""
+        """Return a JSON value without other scenarios' state and the order of random ids."""
         if key == "longRunningToolIds":
             return len(value)  # sorted by random ids
         if key == "state":  # the state of the app is shared with other scenarios

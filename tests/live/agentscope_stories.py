@@ -1,4 +1,4 @@
-"""Conversations that must have the same events on the AgentScope service and on its emulator."""
+"""Conversations with the same events on the AgentScope service and on its emulator."""
 
 from collections.abc import Callable
 from typing import Any, Final

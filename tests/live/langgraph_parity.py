@@ -37,7 +37,10 @@ class Settled(Ask):
 
 @dataclass(frozen=True, slots=True)
 class Start(Ask):
-    """A command that starts a run, and a wait until the run has an event. `{run}` then stands for this run."""
+    """A command that starts a run, and a wait until the run has an event.
+
+    `{run}` then stands for this run.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,10 @@ class Events:
 
 
 class LanggraphSide(Side):
-    """A server with a new thread, `{thread}`. `{agent}` is an assistant, and `{run}` the newest run."""
+    """A server with a new thread, `{thread}`.
+
+    `{agent}` is an assistant, and `{run}` the newest run.
+    """
 
     ids = re.compile(r"(?:lc_run--)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|call_[0-9a-f]{8}|\b[0-9a-f]{32}\b")
     times = frozenset({"timestamp", "created_at", "updated_at", "state_updated_at", *_OPAQUE})

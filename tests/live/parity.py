@@ -25,7 +25,9 @@ _UNTIL_LIMIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. Names such as `<agent>` in `path`, `body` and `user` are replaced by the ids of each side.
+    """One request.
+
+    Names such as `<agent>` in `path`, `body` and `user` are replaced by the ids of each side.
 
     Attributes:
         body: Body to send as JSON, or bytes to send unchanged; None sends no body.
@@ -126,7 +128,10 @@ class Side:
         return template
 
     def _name(self, value: Any) -> Any:
-        """Return the value without random parts: ids become numbers by first appearance, times become their kind."""
+        """Return the value without random parts.
+
+        Ids become numbers by first appearance, and times become their kind.
+        """
         if isinstance(value, dict):
             if {"id", "updated_at"} <= value.keys():
                 value = value | {"updated_at": self._update_time(value["id"], value["updated_at"])}
@@ -155,7 +160,10 @@ def _type(value: Any) -> str:
 
 
 def difference(asks: Iterable[Ask], real: Side, emulated: Side) -> str:
-    """Send a request to both sides. Returns a readable difference of their responses, empty if they are equal."""
+    """Send a request to both sides.
+
+    Returns a readable difference of their responses, empty if they are equal.
+    """
     found = []
     for ask in asks:
         first, second = (

@@ -1,4 +1,7 @@
-"""Scenarios with the same responses from an emulator and its real server, after random values are replaced by names."""
+"""Scenarios with the same responses from an emulator and its real server.
+
+Random values are replaced by names before the comparison.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request. Names in braces in the path and the body are replaced by the ids of each side.
+    """One request.
+
+    Names in braces in the path and the body are replaced by the ids of each side.
 
     Attributes:
         method: HTTP method.
@@ -28,7 +33,10 @@ class Ask:
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Headers of the request. Each request uses a new connection, because a server may reset it after an error."""
+        """Headers of the request.
+
+        Each request uses a new connection, because a server may reset it after an error.
+        """
         return {"content-type": "application/json", "connection": "close", **self.headers}
 
 

@@ -67,7 +67,7 @@ class Source:
 
 @contextlib.contextmanager
 def adk(config: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """Run ADK's API server with the interpreter of `--adk-python` and a model that follows a script."""
+    """Run ADK's API server with the interpreter of `--adk-python` and a scripted model."""
     with serve_adk(Path(config.getoption("adk_python")).absolute(), workdir) as server:
         version = httpx.get(f"{server.base_url}/version", trust_env=False).json()["version"]
         folders = {str(HERE / "agents"): "/srv/agents", str(workdir): "/srv/adk"}
@@ -94,7 +94,10 @@ def agentscope(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def agentscope_legacy(config: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """Run AgentScope's first published service with the interpreter of `--agentscope-python`, and a Redis server."""
+    """Run AgentScope's first published service, and a Redis server.
+
+    The interpreter is that of `--agentscope-python`.
+    """
     python = Path(config.getoption("agentscope_python")).absolute()
     with (
         serve_models() as models_url,
@@ -114,7 +117,10 @@ def agentscope_legacy(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """Build and run Everruns' engine. The handle is the URL of a second engine, which requires `ENGINE_KEY`."""
+    """Build and run Everruns' engine.
+
+    The handle is the URL of a second engine, which requires `ENGINE_KEY`.
+    """
     engine = build_engine()
     with (
         serve_everruns(engine, workdir / "open") as base_url,
@@ -133,7 +139,10 @@ def everruns(_: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def langgraph(config: pytest.Config, workdir: Path) -> Iterator[Source]:
-    """Run LangGraph's Agent Server with the interpreter of `--langgraph-python` and scripted graphs."""
+    """Run LangGraph's Agent Server with the interpreter of `--langgraph-python`.
+
+    Its graphs are scripted.
+    """
     with serve_langgraph(Path(config.getoption("langgraph_python")).absolute(), workdir) as server:
         version = httpx.get(f"{server.base_url}/info", trust_env=False).json()["version"]
         folders = {str(workdir): "/srv/langgraph", server.base_url: "http://langgraph.test"}
@@ -143,7 +152,9 @@ def langgraph(config: pytest.Config, workdir: Path) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def qoder(_: pytest.Config, __: Path) -> Iterator[Source]:
-    """Use the real Qoder with the token in `QODER_ACCESS_TOKEN`, at `QODER_MANAGED_BASE_URL` if that is set.
+    """Use the real Qoder with the token in `QODER_ACCESS_TOKEN`.
+
+    The URL is `QODER_MANAGED_BASE_URL`, if that is set.
 
     Raises:
         pytest.UsageError: There is no token.

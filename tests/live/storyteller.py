@@ -142,7 +142,10 @@ class Conversation:
         self._until(lambda: self._events_of(kind) >= before + count, f"{count} {kind}")
 
     def raise_for_outcome(self, *kinds: str) -> None:
-        """Wait for events of these types, the end of the turn, and silence. Record the events and the messages."""
+        """Wait for events of these types, the end of the turn, and silence.
+
+        Record the events and the messages.
+        """
         for kind in kinds:
             self.wait(kind)
         self._until(lambda: self._get("status").get("status") != "running", "the end of the turn")
@@ -183,7 +186,10 @@ class Conversation:
         self.records.append({what: self._plain(value)})
 
     def _plain(self, value: Any) -> Any:
-        """Return the value without random parts: ids become numbers, times and cursors become their kind."""
+        """Return the value without random parts.
+
+        Ids become numbers, and times and cursors become their kind.
+        """
         if isinstance(value, dict):
             opaque = _OPAQUE.keys() | _opaque_in(value)
             return {key: _type(item) if key in opaque else self._plain(item) for key, item in sorted(value.items())}
@@ -203,7 +209,10 @@ class Conversation:
 
 
 def _joined(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events with consecutive deltas joined, because the model decides about their length."""
+    """Return the events with consecutive deltas joined.
+
+    The model decides about their length.
+    """
     joined: list[dict[str, Any]] = []
     for event in events:
         last = joined[-1] if joined else {}
@@ -220,7 +229,10 @@ def _same_block(event: dict[str, Any], last: dict[str, Any]) -> bool:
 
 
 def _opaque_in(value: dict[str, Any]) -> set[str]:
-    """Return the keys that are opaque in some objects only: names, arguments and results of tools."""
+    """Return the keys that are opaque in some objects only.
+
+    They are names, arguments and results of tools.
+    """
     kind = str(value.get("type"))
     if kind in {"tool_call", "tool_result"}:
         return {"name"}

@@ -1,4 +1,4 @@
-"""Turns on the real ADK API server that are left, cut, disturbed, silent, or run at the same time."""
+"""Turns on the real ADK API server: left, cut, disturbed, silent, or simultaneous."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ SILENCE_S: Final = 90
 
 @pytest.fixture(scope="module", autouse=True)
 def silent_turns(adk_server: ServerProcess) -> Iterator[list[Future[TurnResult]]]:
-    """Run a turn of each client with a long silence. They start with the first test of this file and run beside all.
+    """Run a turn of each client with a long silence.
+
+    They start with the first test of this file and run beside all.
 
     The silence is longer than the client's timeout, and than the limit for streams of other backends.
     """

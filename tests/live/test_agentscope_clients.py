@@ -59,7 +59,10 @@ class Shared:
 
 
 class Held(httpx.BaseTransport):
-    """Transport that holds the first message of a client back, with its stream open, until it may be sent."""
+    """Transport that holds a client's first message back until it may be sent.
+
+    The client's stream is open in the meantime.
+    """
 
     def __init__(self, may_go: Callable[[], None]) -> None:
         self._inner = httpx.HTTPTransport(trust_env=False)
@@ -127,7 +130,10 @@ class _Signalling(Held):
 
 @pytest.mark.parametrize("clients", [2, 4, 8])
 def test_each_client_gets_its_own_of_simultaneous_turns(agentscope_service: AgentScopeService, clients: int) -> None:
-    """All messages are sent at the same time. The service accepts one, and the others are repeated."""
+    """All messages are sent at the same time.
+
+    The service accepts one, and the others are repeated.
+    """
     shared = Shared.new(agentscope_service)
     texts = [f"client {number}" for number in range(clients)]
     together = threading.Barrier(clients)

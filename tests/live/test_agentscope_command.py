@@ -1,4 +1,4 @@
-"""A session on the real AgentScope service from creation to deletion, by the command-line program only."""
+"""A session on the real AgentScope service, by the command-line program only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract suite on AgentScope's real service, with a model stub that follows the script."""
+"""The contract suite on AgentScope's real service, with a scripted model stub."""
 
 from __future__ import annotations
 

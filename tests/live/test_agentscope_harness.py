@@ -1,4 +1,7 @@
-"""The harness works: the real service runs a turn on the model stub, and can write after an interruption."""
+"""Tests of the harness.
+
+The real service runs a turn with the model stub, and can write after an interruption.
+"""
 
 import subprocess
 import time

@@ -1,4 +1,7 @@
-"""Turns on the real AgentScope 2.0.0, where the response to a message is the stream of its turn."""
+"""Turns on the real AgentScope 2.0.0.
+
+The response to a message is the stream of its turn.
+"""
 
 from __future__ import annotations
 

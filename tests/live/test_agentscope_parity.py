@@ -1,4 +1,4 @@
-"""Compares the AgentScope emulator with the real service: both must give the same responses to the same requests."""
+"""Compares the responses of the AgentScope emulator with those of the real service."""
 
 import contextlib
 import http.client
@@ -59,7 +59,10 @@ def http_client() -> Iterator[httpx.Client]:
 def sides(
     agentscope_service: AgentScopeService, emulator: EmulatorHandle, http_client: httpx.Client
 ) -> tuple[Side, Side]:
-    """Return the service and the emulator, each with a new user who has a credential, an agent and a session."""
+    """Return the service and the emulator, each with a new user.
+
+    The user has a credential, an agent and a session.
+    """
     sides = Side(agentscope_service.base_url, http_client, OPAQUE), Side(emulator.base_url, http_client, OPAQUE)
     credential = {
         "type": "openai_credential",

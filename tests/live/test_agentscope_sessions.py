@@ -146,7 +146,10 @@ def unchanged(before: Session, after: Session, *but: str) -> bool:
 
 
 def is_recent(moment: datetime | None) -> bool:
-    """Whether a time is recent. The service runs in a time zone far from UTC, so a local time would differ by hours."""
+    """Whether a time is recent.
+
+    The service runs in a time zone far from UTC, so a local time would differ by hours.
+    """
     return moment is not None and abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
 
 

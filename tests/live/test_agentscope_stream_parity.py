@@ -1,4 +1,4 @@
-"""Compares the AgentScope emulator with the real service: conversations must have the same events on both."""
+"""Compares the events of conversations on the AgentScope emulator and the real service."""
 
 import difflib
 import json
@@ -67,7 +67,10 @@ def http_client() -> Iterator[httpx.Client]:
 def sides(
     agentscope_service: AgentScopeService, emulator: EmulatorHandle, http_client: httpx.Client
 ) -> tuple[Side, Side]:
-    """Return the service and the emulator, each with a new user who has a credential, an agent and a session."""
+    """Return the service and the emulator, each with a new user.
+
+    The user has a credential, an agent and a session.
+    """
     sides = Side(agentscope_service.base_url, http_client, {}), Side(emulator.base_url, http_client, {})
     models_url = agentscope_service.models_url
     credential = {"type": "openai_credential", "name": "stub", "api_key": "k", "base_url": models_url}

@@ -1,4 +1,4 @@
-"""Streams of the real AgentScope service with a deleted session, a killed service, or a late response head."""
+"""Streams of the real AgentScope service: deleted sessions, killed services, late heads."""
 
 from __future__ import annotations
 

@@ -174,7 +174,10 @@ def test_late_and_wrong_answers_are_rejected(chat: ChatSession) -> None:
 
 @pytest.mark.parametrize("looks_first", [True, False])
 def test_a_waiting_turn_can_be_cancelled_and_the_session_continues(chat: ChatSession, *, looks_first: bool) -> None:
-    """An interrupt at the moment of the turn's end is lost, and is sent again. A read waits for the end."""
+    """An interrupt at the moment of the turn's end is lost, and is sent again.
+
+    A read waits for the end.
+    """
     for number in range(3):
         chat.run(SYNC, "/client-tool 2")
         if looks_first:
@@ -194,7 +197,10 @@ def test_a_turn_is_cancelled_during_a_message(chat: ChatSession, other: ClientRu
 
 
 def test_a_turn_that_is_cancelled_before_its_start_has_failed(chat: ChatSession) -> None:
-    """The service stores nothing of the turn, not even its message, unless the agent started before the interrupt."""
+    """The service stores nothing of the turn, not even its message.
+
+    The exception is an agent that started before the interrupt.
+    """
     with chat.client() as client, client.sessions.run(chat.session, "/slow 20", deadline_s=LIMIT_S) as turn:
         client.sessions.cancel(chat.session)
         result = turn.wait()

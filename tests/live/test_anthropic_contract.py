@@ -1,4 +1,4 @@
-"""The contract suite on open-managed-agents, an independent server for the API of Managed Agents."""
+"""The contract suite on open-managed-agents, an independent server for Managed Agents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ REPLAYS = never("its streams begin with the first event, so events before a curs
 
 
 class TestOpenManagedAgents(ProviderContract):
-    """Contract tests on the server. Its differences from the documentation are named gaps, not code in the provider."""
+    """Contract tests on the server.
+
+    Its differences from the documentation are named gaps, not code in the provider.
+    """
 
     provider = "anthropic"
     evidence = "live"

@@ -1,4 +1,7 @@
-"""Sessions and turns on open-managed-agents. The server's own runtime, without a model, runs agents with tools."""
+"""Sessions and turns on open-managed-agents.
+
+The server's own runtime, without a model, runs agents with tools.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract suite on LangGraph's real Agent Server, with a model that follows the script."""
+"""The contract suite on LangGraph's real Agent Server, with a scripted model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares the LangGraph emulator with the real server: both must give the same responses to the same requests."""
+"""Compares the responses of the LangGraph emulator with those of the real server."""
 
 from __future__ import annotations
 

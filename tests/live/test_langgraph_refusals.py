@@ -1,4 +1,4 @@
-"""Errors of LangGraph's real Agent Server: keys, other owners, failing models, and deleted runs."""
+"""Errors of LangGraph's real Agent Server: keys, owners, failing models, deleted runs."""
 
 from __future__ import annotations
 
@@ -139,7 +139,10 @@ def test_a_queued_turn_that_is_cancelled_before_its_start(langgraph_server: Serv
 
 @covers(Feature.SESSIONS_REJOIN)
 def test_a_run_deleted_between_two_connections_hides_no_events(langgraph_server: ServerProcess) -> None:
-    """The deletion shifts positions in `stream/events`. Ids of the thread's stream do not change."""
+    """The deletion shifts positions in `stream/events`.
+
+    Ids of the thread's stream do not change.
+    """
     with client_of(langgraph_server) as client:
         session = client.sessions.create()
         client.sessions.ask(session, "first", deadline_s=LIMIT_S)

@@ -226,7 +226,10 @@ def test_a_cursor_older_than_the_log_has_a_gap(langgraph_python: Path, tmp_path:
 
 @covers(Feature.SESSIONS_RUN)
 def test_a_turn_of_a_killed_server_is_not_a_success(langgraph_python: Path, tmp_path: Path) -> None:
-    """The server stores its threads when it is stopped. After a kill, the session or its turn may be missing."""
+    """The server stores its threads when it is stopped.
+
+    After a kill, the session or its turn may be missing.
+    """
     with (
         serve_langgraph(langgraph_python, tmp_path) as server,
         Client("langgraph", base_url=server.base_url, assistant_id="agent") as client,

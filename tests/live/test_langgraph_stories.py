@@ -201,7 +201,10 @@ def test_twenty_simultaneous_turns(langgraph_server: ServerProcess) -> None:
 def test_turns_with_repeated_breaks_are_complete_and_have_no_gap(
     langgraph_server: ServerProcess, said: str, at_byte: int
 ) -> None:
-    """A busy server omits events on reopened streams. Several turns at once show it; a single one rarely does."""
+    """A busy server omits events on reopened streams.
+
+    Several turns at once show it; a single one rarely does.
+    """
 
     async def one(client: AsyncClient) -> list[Event]:
         session = await client.sessions.create()

@@ -122,7 +122,10 @@ class AcmeProvider(Provider[AcmeSettings]):
         return page(reply, read_session)
 
     def update_session(self, ref: SessionRef, changes: SessionChanges) -> Flow[Session]:
-        """Change a session. An edit of tags reads the session first, and a conflict is retried once after 0.25 s."""
+        """Change a session.
+
+        An edit of tags reads the session first, and a conflict is retried once after 0.25 s.
+        """
         body: dict[str, Any] = {"title": changes.title} if isinstance(changes.title, str | None) else {}
         if changes.add_tags:
             before = yield from self.get_session(ref)

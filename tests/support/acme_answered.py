@@ -1,4 +1,6 @@
-"""The invented provider whose response to the input is the stream. A turn ends when its stream is closed.
+"""The invented provider whose response to the input is the stream.
+
+A turn ends when its stream is closed.
 
 The frames are those of `acme_streams`. A turn of a session whose id begins with `r` can be rejoined after a break.
 """

@@ -16,7 +16,10 @@ ABORT = "Invocation was aborted by client."
 
 
 def event(*parts: Any, **members: Any) -> bytes:
-    """Return a complete event of the agent `assistant` in turn `e-1`. `members` replace its members; None omits one."""
+    """Return a complete event of the agent `assistant` in turn `e-1`.
+
+    `members` replace its members; None omits one.
+    """
     actions: dict[str, Any] = {
         "stateDelta": {},
         "artifactDelta": {},

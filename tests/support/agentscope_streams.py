@@ -1,4 +1,7 @@
-"""AgentScope's streams and turns, stepped by hand: calls, responses, and a listener that feeds frames to a plan."""
+"""AgentScope's streams and turns, stepped by hand.
+
+A listener feeds frames to a plan.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +108,10 @@ class Listener:
         return self.plan.open().path
 
     def receive(self, *raw_events: dict[str, Any], answers: Iterable[Response | PolysessionError] = ()) -> list[Any]:
-        """Return the events of these frames. `answers` are responses to the calls of a reconciliation."""
+        """Return the events of these frames.
+
+        `answers` are responses to the calls of a reconciliation.
+        """
         self._answers = list(answers)
         found = self.feed(frames(*raw_events))
         assert not self._answers

@@ -55,7 +55,10 @@ class User:
         return session
 
     def run_until(self, session: Session, *statuses: SessionStatus, poll_s: float = _POLL_S) -> Session:
-        """Read a session until it has one of these statuses. With a cassette there is no wait between two reads."""
+        """Read a session until it has one of these statuses.
+
+        With a cassette there is no wait between two reads.
+        """
         deadline_s = time.monotonic() + _LIMIT_S
         while (found := self.do(lambda client: client.sessions.get(session))).status not in statuses:
             assert time.monotonic() < deadline_s, f"the session is {found.status}"

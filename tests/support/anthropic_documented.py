@@ -16,7 +16,7 @@ Do = Callable[[Callable[[Any], Any]], Any]
 
 
 def documented(runner: ClientRunner) -> Do:
-    """Return a function that runs calls with the headers of the documentation, and without retries."""
+    """Return a function that runs calls with the documented headers, without retries."""
     once = RetryPolicy(attempts=1)
     return lambda use: runner.call("anthropic", use, api_key="any", version="2023-06-01", retry=once)
 

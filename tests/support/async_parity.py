@@ -29,7 +29,9 @@ class _Blocking(ast.NodeTransformer):
 
 
 def outline(module: ModuleType, words: Mapping[str, str], *, skip: str) -> dict[str, str]:
-    """Return the source of each function of a module, with its docstring and without `async` and `await`, by name.
+    """Return the source of each function of a module, by name.
+
+    It includes the docstring, and has no `async` and `await`.
 
     Args:
         module: The module.

@@ -1,4 +1,4 @@
-"""Breaks the sync client during a test of the contract suite, to show that the test fails then."""
+"""Breaks the sync client during a test of the contract suite: the test must fail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class BrokenError(Exception):
 
 
 class Breaking:
-    """Pytest plugin that breaks the client in each test, after the fixtures. One case of each test runs.
+    """Pytest plugin that breaks the client in each test, after the fixtures.
+
+    One case of each test runs.
 
     Args:
         break_it: Function that breaks the client with a monkeypatch, given the name of the test.
@@ -67,7 +69,7 @@ def without_answer(patch: pytest.MonkeyPatch, _: str) -> None:
 
 
 def with_wrong_answers(patch: pytest.MonkeyPatch, _: str) -> None:
-    """Make results and events differ from those of the backend, and raise errors of the base class."""
+    """Change results and events, and raise errors of the base class."""
 
     def wrapped(use: Callable[..., Any]) -> Callable[..., Any]:
         def wrong(*arguments: Any, **options: Any) -> Any:
@@ -159,7 +161,10 @@ WITHOUT_CALL: Final[Mapping[str, Callable[[pytest.MonkeyPatch], object]]] = {
 
 
 def without_checks(patch: pytest.MonkeyPatch, test: str) -> None:
-    """Break the check or the declaration that a test is about. For other tests, make every operation fail."""
+    """Break the check or the declaration that a test is about.
+
+    For other tests, make every operation fail.
+    """
     if test in WITHOUT_CALL:
         WITHOUT_CALL[test](patch)
     else:

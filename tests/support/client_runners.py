@@ -25,19 +25,28 @@ Use = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class ClientRunner:
-    """Runs calls and scenarios with one of the two clients. With the option `tape` it is a client of that tape."""
+    """Runs calls and scenarios with one of the two clients.
+
+    With the option `tape` it is a client of that tape.
+    """
 
     awaited: bool
 
     def http(self, handler: Handler, **options: Any) -> httpx.Client | httpx.AsyncClient:
-        """Return an HTTP client, sync or async like the runner, that calls `handler` instead of a server."""
+        """Return an HTTP client that calls `handler` instead of a server.
+
+        It is sync or async, like the runner.
+        """
         transport = httpx.MockTransport(handler)
         if self.awaited:
             return httpx.AsyncClient(transport=transport, **options)
         return httpx.Client(transport=transport, **options)
 
     def call(self, provider: str, use: Use, /, **options: Any) -> Any:
-        """Return the result of `use` for a new client. Awaitables are awaited, and lists are read to their end."""
+        """Return the result of `use` for a new client.
+
+        Awaitables are awaited, and lists are read to their end.
+        """
         if self.awaited:
             return asyncio.run(self._call_async(provider, use, options))
         with _opened(provider, **options) as client:

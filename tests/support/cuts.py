@@ -54,7 +54,10 @@ def new_session(emulator: EmulatorHandle) -> Session:
 
 @contextmanager
 def temporary_session(emulator: EmulatorHandle) -> Iterator[Session]:
-    """Yield a session and delete it: AgentScope's client reads all sessions of an agent to get one."""
+    """Yield a session, and delete it.
+
+    AgentScope's client reads all sessions of an agent to get one, so their number should stay small.
+    """
     with Client(emulator.provider, **emulator.settings) as client:
         session = _create_session(client, emulator)
         yield session

@@ -33,7 +33,10 @@ OPERATIONS = Operations(PROVIDER)
 
 
 def summary(call: Call) -> tuple[str, str, Any]:
-    """Return a call's method, path and body, after a check of the parts that no call of this backend has."""
+    """Return a call's method, path and body.
+
+    The parts that no call of this backend has are checked.
+    """
     assert (dict(call.headers), call.after_s, call.read_only, call.idempotency_header) == ({}, 0.0, False, None)
     return call.method, call.path, sent_bodies([call])[0]
 

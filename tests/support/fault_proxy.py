@@ -148,7 +148,10 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 @contextlib.contextmanager
 def _watched(connection: socket.socket, upstream: socket.socket) -> Iterator[threading.Event]:
-    """Close the emulator's connection as soon as the client closes its own: the emulator may be silent for long."""
+    """Close the emulator's connection as soon as the client closes its own.
+
+    The emulator may be silent for long.
+    """
     gone, done = threading.Event(), threading.Event()
 
     def watch() -> None:

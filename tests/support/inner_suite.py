@@ -1,4 +1,7 @@
-"""A user's test suite that a test runs in its own process, because importing takes longer than the suite itself."""
+"""A user's test suite that a test runs in its own process.
+
+Importing in another process would take longer than the suite itself.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ INI: Final = "[pytest]\npolysession_provider = qoder\nfilterwarnings = error\n"
 
 
 class Imports:
-    """Keeps modules that `pytester` would remove after a run. A second import would create their classes again."""
+    """Keeps modules that `pytester` would remove after a run.
+
+    A second import would create their classes again.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[str, ModuleType] = {}
@@ -48,7 +54,10 @@ class Suite:
 
 @pytest.fixture
 def imports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imports]:
-    """Return the modules to keep. The fixture is set up before `pytester` and torn down after it."""
+    """Return the modules to keep.
+
+    The fixture is set up before `pytester` and torn down after it.
+    """
     kept = Imports()
     yield kept
     kept.restore(but_of=tmp_path_factory.getbasetemp())

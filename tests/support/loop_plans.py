@@ -22,7 +22,10 @@ LOST = ConnectionLost("reset")
 
 
 class Plan(ConnectedStream):
-    """A stream whose frames are lists of texts, and whose cursor is the number of the last frame."""
+    """A stream whose frames are lists of texts.
+
+    Its cursor is the number of the last frame.
+    """
 
     def __init__(self, cursor: str = "0") -> None:
         self.cursor = cursor
@@ -65,7 +68,10 @@ class Run(Plan, TurnPlan):
 
 
 def event_of(text: str) -> Event:
-    """Return an event: `<` starts a turn, `>` ends one, with an optional turn id as in `<mine`; the rest is text."""
+    """Return an event: `<` starts a turn, `>` ends one, and other text is a delta.
+
+    A turn id may follow, as in `<mine`.
+    """
     if text.startswith("<"):
         return TurnStarted(session_id="s1", turn_id=text[1:] or None)
     if text.startswith(">"):

@@ -1,4 +1,7 @@
-"""Follows a stream plan with the real loop over scripted connections and responses, without clock and network."""
+"""Follows a stream plan with the real loop over scripted connections and responses.
+
+There is no clock and no network.
+"""
 
 from __future__ import annotations
 

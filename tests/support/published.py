@@ -1,4 +1,4 @@
-"""Compares an emulator's responses with published examples: the same keys, with values of the same types."""
+"""Compares an emulator's responses with published examples by keys and types."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def exchanges(name: str) -> list[Example]:
 
 
 def frames(name: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the events of the last exchange in a file, which is a stream, each with the name of its frame."""
+    """Return the events of the stream in a file, each with the name of its frame.
+
+    The stream is the last exchange.
+    """
     events = []
     for frame in _interactions(name)[-1]["response"]["body"]["string"].strip().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in frame.splitlines())

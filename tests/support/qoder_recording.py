@@ -1,4 +1,7 @@
-"""The program of the Qoder recording. It runs on the service (with a token), an emulator and a cassette."""
+"""The program of the Qoder recording.
+
+It runs on the service (with a token), an emulator and a cassette.
+"""
 
 from __future__ import annotations
 

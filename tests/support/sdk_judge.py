@@ -1,4 +1,7 @@
-"""The official SDK of a backend as a judge of its emulator: one interface for its sync and its async client."""
+"""The official SDK of a backend as a judge of its emulator.
+
+Its sync and its async client have one interface.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,14 @@ class Judge:
         return [item.id for item in self.every(ask)]
 
     def until(self, stream: Any, *types: str) -> list[Any]:
-        """Return the events of a stream up to the first one of these types; all of them without types."""
+        """Return the events of a stream up to the first one of these types.
+
+        Without types, return all events.
+        """
         return self.up_to(stream, lambda event: event.type in types)
 
     def up_to(self, stream: Any, is_last: Callable[[Any], bool]) -> list[Any]:
-        """Return the items of a stream up to the first one for which `is_last` is true; all of them without one."""
+        """Return the items of a stream up to the first one for which `is_last` is true."""
         if hasattr(stream, "__anext__"):
             return list(self._run(_gather_until(stream, is_last)))
         return _up_to(stream, is_last)

@@ -1,4 +1,7 @@
-"""A server in another process, for measurements of this one. It answers with a session, or a stream of one event."""
+"""A server in another process, for measurements of this one.
+
+It answers with a session, or a stream of one event.
+"""
 
 from __future__ import annotations
 

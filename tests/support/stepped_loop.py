@@ -70,7 +70,10 @@ class SteppedLoop:
         return [(effect.least_s, effect.most_s) for effect in self.effects if isinstance(effect, Wait)]
 
     def feed(self, *received: bytes | PolysessionError | None) -> list[Event]:
-        """Return the events for received data: bytes, `b""` for the end, None for a wake-up, or an error."""
+        """Return the events for received data.
+
+        Data are bytes, `b""` for the end, None for a wake-up, or an error.
+        """
         events: list[Event] = []
         for each in received:
             assert isinstance(self._item, Receive), f"the loop does not wait for bytes: {self._item}"

@@ -143,7 +143,10 @@ def no_leaks() -> Iterator[None]:
 
 @contextlib.contextmanager
 def lasting(least_s: float) -> Iterator[None]:
-    """Check that a block takes at least this many seconds and does not hang. A busy machine may take much longer."""
+    """Check that a block takes at least this many seconds and does not hang.
+
+    A busy machine may take much longer.
+    """
     started_s = time.monotonic()
     yield
     assert least_s <= time.monotonic() - started_s < HANGS_AFTER_S
@@ -169,7 +172,7 @@ class Interrupted(BaseException):
 
 @contextlib.contextmanager
 def interrupting() -> Iterator[None]:
-    """Let SIGALRM raise `Interrupted` in the main thread, like Ctrl-C raises `KeyboardInterrupt`."""
+    """Let SIGALRM raise `Interrupted` in the main thread, like Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise Interrupted

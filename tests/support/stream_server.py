@@ -1,4 +1,7 @@
-"""A server of live streams on 127.0.0.1 that sends exact bytes, and stalls, drops or ends streams as scripted."""
+"""A server of live streams on 127.0.0.1 that sends exact bytes.
+
+It stalls, drops or ends streams as scripted.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def stream(*parts: bytes | float | str, end: Literal["hold", "close", "drop", "r
 
 
 class StreamServer:
-    """Answers each GET of a `/stream` with the next stream, and each other request with the next reply.
+    """Answers each GET of a `/stream` with the next stream, and others with the next reply.
 
     The last stream and the last reply repeat. After `connections` connections, if that is set, the server stops
     listening.
@@ -76,7 +79,7 @@ class StreamServer:
         return [request.split(b" HTTP/1.1\r\n", 1)[0].decode() for request in self.requests]
 
     def sent_whole(self) -> int:
-        """Return the number of streams that were sent to their end while the client was still connected."""
+        """Return the number of streams that were sent whole to a connected client."""
         return self._whole
 
     def saw_close(self, times: int = 1) -> bool:

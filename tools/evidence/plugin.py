@@ -1,4 +1,6 @@
-"""Pytest plugin that collects the evidence of a run: `--evidence=NAME` writes it, `--evidence-check=NAME` compares it.
+"""Pytest plugin that collects the evidence of a run.
+
+`--evidence=NAME` writes it, and `--evidence-check=NAME` compares it.
 
 The evidence of a test is a property of its report, so that it is also received from the processes of pytest-xdist.
 """

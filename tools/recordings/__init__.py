@@ -1,1 +1,1 @@
-"""Cassettes and tapes: recording, redaction, replay, and checks of the files under `cassettes/`."""
+"""Cassettes and tapes: recording, redaction, replay, and checks of the files."""

@@ -1,4 +1,6 @@
-"""Cassettes: vcrpy's files with a header about their origin, redacted, and matched by all sent parts of a request.
+"""Cassettes: vcrpy's files with a header about their origin.
+
+They are redacted, and matched by all sent parts of a request.
 
 A test that is decorated with `@cassette("<backend>/recorded/<name>.yaml")` replays that file, and must replay it whole.
 `nox -s record -- <backend>` runs the same test with the real service and writes the file again. Without pytest,
@@ -34,7 +36,10 @@ MATCHED: Final = ("method", "target", "kept_headers", "json_body")
 
 
 def cassette(name: str) -> Callable[[T], T]:
-    """Return a decorator for the single test that replays a file, given by its path under `cassettes/`."""
+    """Return a decorator for the single test that replays a cassette.
+
+    The name is its path under `cassettes/`.
+    """
 
     def mark(test: T) -> T:
         marked: T = pytest.mark.vcr(pytest.mark.default_cassette(name)(test))
@@ -158,14 +163,19 @@ def _canonical(body: Any) -> str:
 
 
 def set_up(recorder: vcr.VCR, provenance: Provenance | None) -> None:
-    """Register our format and matchers with vcrpy. `provenance` is the header of written files; None: read only."""
+    """Register our format and matchers with vcrpy.
+
+    `provenance` is the header of written files; None: read only.
+    """
     recorder.register_serializer("yaml", Serializer(provenance))
     for matcher in (target, kept_headers, json_body):
         recorder.register_matcher(matcher.__name__, matcher)
 
 
 def options(scrubber: Scrubber) -> dict[str, Any]:
-    """Return vcrpy's options for matching and redaction. Replayed requests are redacted, too, for the comparison.
+    """Return vcrpy's options for matching and redaction.
+
+    Replayed requests are redacted, too, for the comparison.
 
     Content that still must not be stored is an error of the call: vcrpy cannot handle an error while it saves.
     """
@@ -201,7 +211,9 @@ def _text(body: Any) -> str:
 
 @contextlib.contextmanager
 def recording(path: Path, provenance: Provenance, scrubber: Scrubber) -> Iterator[Any]:
-    """Record exchanges of httpx into a new file while the context is open. Streams without an end are not supported.
+    """Record exchanges of httpx into a new file while the context is open.
+
+    Streams without an end are not supported.
 
     Raises:
         BadEvidence: The recording has content that must not be stored. Nothing was written.

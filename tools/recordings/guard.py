@@ -15,7 +15,7 @@ _SHOWN: Final = 12
 
 
 def suspicions(text: str) -> Iterator[str]:
-    """Yield the forbidden kinds of text that match, each with the first letters of the match only."""
+    """Yield the forbidden kinds of text that match, each with the first letters only."""
     for name, pattern in SUSPICIONS.items():
         for found in pattern.finditer(text):
             yield f"{name}, {found[0][:_SHOWN]!r}..."
@@ -38,7 +38,7 @@ def response_problems(backend: str, headers: Mapping[str, Any], body: str) -> It
 
 
 def header_problems(headers: Mapping[str, Any], listed: Iterable[str]) -> Iterator[str]:
-    """Yield headers that are not listed, credentials that are not redacted, and suspicious values."""
+    """Yield unlisted headers, credentials that are not redacted, and suspicious values."""
     for name, value in headers.items():
         values = value if isinstance(value, list) else [value]
         if name not in listed:
@@ -95,7 +95,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def leaks(data: bytes, secrets: Iterable[str]) -> list[str]:
-    """Return the secrets that a file contains, as plain text or in base64, even if chunks divide them."""
+    """Return the secrets that a file contains, as plain text or in base64.
+
+    They are found even if chunks divide them.
+    """
     plain = data + b"".join(_decoded(data))
     return [secret for secret in secrets if secret.encode() in plain]
 

@@ -32,7 +32,7 @@ _DECORATORS: Final = frozenset({"cassette", "tape"})
 
 
 def source_of(name: str) -> str | None:
-    """Return the source of a file, as in `nox -s record -- SOURCE`; None for a documented exchange."""
+    """Return the source of a file for `nox -s record`; None for a documented exchange."""
     backend, kind, file = PurePosixPath(name).parts
     if kind == "documented":
         return None
@@ -45,7 +45,10 @@ def files(root: Path = CASSETTES) -> list[Path]:
 
 
 def played_by(tests: Path) -> dict[str, list[str]]:
-    """Return the tests that replay each file. They are found in the source, whichever tests run."""
+    """Return the tests that replay each file.
+
+    They are found in the source, whichever tests run.
+    """
     found: dict[str, list[str]] = {}
     for path in sorted(tests.rglob("test_*.py")):
         source = path.read_text(encoding="utf-8")
@@ -73,7 +76,10 @@ def _played(node: ast.stmt) -> Iterator[tuple[str, str]]:
 
 
 def _prefixes(node: ast.ClassDef) -> Iterator[str]:
-    """Yield the folder and prefix of a contract class's cassettes: `cassettes: ClassVar[str] = "..."`."""
+    """Yield the folder and prefix of a contract class's cassettes.
+
+    The class has `cassettes: ClassVar[str] = "..."`.
+    """
     for statement in node.body:
         match statement:
             case ast.AnnAssign(target=ast.Name(id="cassettes"), value=ast.Constant(value=str(prefix))):
@@ -121,7 +127,7 @@ def _document(path: Path) -> Any:
 
 
 def table(root: Path = CASSETTES) -> str:
-    """Return the table of the README: the number of files by backend and kind, and the recorded versions."""
+    """Return the table of the README: number of files and versions, by backend and kind."""
     found: dict[str, dict[str, list[Provenance]]] = {}
     for path in files(root):
         backend, kind = path.relative_to(root).parts[:2]

@@ -1,4 +1,7 @@
-"""Replays a tape through the stream loop, in pieces of any size, without a socket and a clock."""
+"""Replays a tape through the stream loop, in pieces of any size.
+
+It uses no socket and no clock.
+"""
 
 from __future__ import annotations
 

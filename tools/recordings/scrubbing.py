@@ -1,4 +1,7 @@
-"""Redacts exchanges before they are stored. Everything that is not listed as allowed is redacted."""
+"""Redacts exchanges before they are stored.
+
+Everything that is not listed as allowed is redacted.
+"""
 
 from __future__ import annotations
 

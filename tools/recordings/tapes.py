@@ -1,4 +1,4 @@
-"""Tapes as evidence: recorded by `polysession.testing.Tape`, redacted, and checked before they are stored.
+"""Tapes as evidence: recorded, redacted, and checked before they are stored.
 
 A test that is decorated with `@tape("<backend>/streams/<name>.jsonl")` replays that file through both clients.
 `nox -s record -- <backend>` runs it with the real service and writes the file again.
@@ -36,7 +36,10 @@ class Source(Protocol):
 
 
 def tape(name: str) -> Callable[[T], T]:
-    """Return a decorator for the single test that replays a tape, given by its path under `cassettes/`."""
+    """Return a decorator for the single test that replays a tape.
+
+    The name is its path under `cassettes/`.
+    """
     return pytest.mark.tape(name)
 
 
@@ -108,7 +111,10 @@ def problems_of(file: TapeFile) -> list[str]:
 
 
 def scrubbed(file: TapeFile, scrubber: Scrubber) -> TapeFile:
-    """Return a redacted tape. Its chunks do not change: the recording has already replaced known texts in them."""
+    """Return a redacted tape.
+
+    Its chunks do not change: the recording has already replaced known texts in them.
+    """
     return TapeFile(file.header, tuple(_scrubbed(entry, scrubber) for entry in file.entries))
 
 

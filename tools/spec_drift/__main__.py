@@ -1,4 +1,4 @@
-"""`python -m tools.spec_drift` compares, prints a table, and exits with 1 if there is a difference."""
+"""`python -m tools.spec_drift` prints a table, and exits with 1 for a difference."""
 
 from __future__ import annotations
 

@@ -60,7 +60,10 @@ def changes(backend: str, source: str, before: Fingerprint, now: Fingerprint) ->
 
 
 def gaps(ours: Ours, published: Iterable[Fingerprint], accepted: Accepted) -> Iterator[Finding]:
-    """Yield names that only one side has without an accepted reason, and accepted reasons that are not needed."""
+    """Yield names that only one side has, and accepted reasons that are not needed.
+
+    A name with an accepted reason is left out.
+    """
     reasons = [
         (subject, side, name, reason)
         for subject, sides in accepted.items()

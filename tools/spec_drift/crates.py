@@ -1,4 +1,7 @@
-"""Descriptions from Rust crates of Everruns' engine, which are newer than its published description."""
+"""Descriptions from Rust crates of Everruns' engine.
+
+They are newer than its published description.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def everruns_contracts(folder: Path, scope: Scope) -> Fingerprint:
 
 
 def unpacked(version: str) -> Path | None:
-    """Return cargo's folder with the sources of a version of the crate; None if cargo has not fetched it."""
+    """Return cargo's folder with a version of the crate; None if cargo has not fetched it."""
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     return next(home.glob(f"registry/src/*/{_CONTRACTS}-{version}"), None)
 

@@ -1,4 +1,4 @@
-"""Objects and tables of the family's members with the published ones that they correspond to."""
+"""Objects and tables of the family's members, with the published ones."""
 
 from __future__ import annotations
 
@@ -116,7 +116,10 @@ def qoder_knowledge() -> Ours:
 
 
 def anthropic_knowledge() -> Ours:
-    """Our knowledge of Anthropic's Managed Agents. The SDK's names are given without the prefix of most of them."""
+    """Our knowledge of Anthropic's Managed Agents.
+
+    The SDK's names are given without the prefix of most of them.
+    """
     new = managed_sessions.new_session_body(ANTHROPIC, NEW)
     changed = managed_sessions.changes_body(ANTHROPIC, make_changes(metadata={"k": "v"}))
     agent = managed_sessions.new_agent_body(ANTHROPIC, AGENT)

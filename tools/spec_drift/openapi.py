@@ -61,7 +61,10 @@ class Document:
                 yield from self._parts(variant)
 
     def _values(self, place: str) -> tuple[str, ...]:
-        """Return the values of an enum. For a union without values, return the names of its members."""
+        """Return the values of an enum.
+
+        For a union without values, return the names of its members.
+        """
         name, *fields = place.split(".")
         parts = list(self._parts({"$ref": f"/{name}"}))
         for field in fields:
@@ -81,7 +84,10 @@ class Document:
                 yield from self._items(part["items"])
 
     def _event_types(self) -> tuple[str, ...]:
-        """Return the `type` values of `AgentEvent`, and the event types in the descriptions of `EventData` members."""
+        """Return the event types of `AgentEvent` and `EventData`.
+
+        Those of `EventData` are in the descriptions of its members.
+        """
         types = set(self._values("AgentEvent.type"))
         for variant in self._schemas.get("EventData", {}).get("oneOf", ()):
             schema = next(self._parts(variant))

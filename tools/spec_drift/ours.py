@@ -59,7 +59,10 @@ class Ours:
 
 
 def ours(backend: str, objects: Sequence[Known], enums: Mapping[str, Iterable[str | None]], *scope_routes: str) -> Ours:
-    """Return the names that our code knows of a backend. Event types and routes are read from provider and emulator."""
+    """Return the names that our code knows of a backend.
+
+    Event types and routes are read from provider and emulator.
+    """
     words = {place: frozenset(value for value in values if value is not None) for place, values in enums.items()}
     found = Scope(routes=scope_routes).routes_in(_routes_of(backend))
     return Ours(backend, tuple(objects), words, frozenset(load_provider(backend).event_types()), found, scope_routes)
@@ -79,7 +82,10 @@ def reads(model: type[Shape] | tuple[type[Shape], ...], *published: str, more: I
 
 
 def writes(name: str, published: str, fields: Iterable[str]) -> Known:
-    """Return fields that our code sends without a model. `name` identifies the body in the table."""
+    """Return fields that our code sends without a model.
+
+    `name` identifies the body in the table.
+    """
     return Known(f"{published} ({name})" if name else published, frozenset(fields), (published,))
 
 

@@ -38,7 +38,10 @@ class PythonTypes:
                     self._paths.setdefault("".join(names), path)
 
     def fields(self, name: str) -> dict[str, str]:
-        """Return the fields of a class and its bases, each with its type as written; none if there is no such class."""
+        """Return the fields of a class and its bases, each with its type as written.
+
+        An unknown class has no fields.
+        """
         module = self._module_of(self._full(name))
         found = module.classes.get(self._full(name))
         if found is None:
@@ -88,7 +91,10 @@ class PythonTypes:
                 yield from self._values_of_name(name, module)
 
     def _values_of_name(self, name: str, module: _Module) -> Iterator[str]:
-        """Return the values of an alias, or the type of a class. Names of the same file have priority."""
+        """Return the values of an alias, or the type of a class.
+
+        Names of the same file have priority.
+        """
         home = module if name in module.aliases or name in module.classes else self._module_of(name)
         if name in home.aliases:
             yield from self._values_of(home.aliases[name], home)

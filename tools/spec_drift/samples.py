@@ -36,7 +36,7 @@ def query_of(call: Call) -> list[str]:
 
 
 def list_query(provider: Provider[Any]) -> list[str]:
-    """Return the query parameters of a list of sessions with all filters that the backend supports."""
+    """Return the query parameters of a list of sessions with all supported filters."""
     everything = SessionQuery(
         agent="a",
         statuses=[SessionStatus.IDLE],

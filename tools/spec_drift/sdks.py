@@ -44,7 +44,10 @@ def qoder(scope: Scope) -> Fingerprint:
 
 
 def anthropic(scope: Scope) -> Fingerprint:
-    """Return the description from the source of `anthropic`, because importing it takes seconds."""
+    """Return the description from the source of `anthropic`.
+
+    Importing it would take seconds.
+    """
     package = _folder("anthropic")
     types = package / "types"
     read = PythonTypes((types / "beta", types / "beta/sessions", types), "BetaManagedAgents")
@@ -61,7 +64,10 @@ def anthropic(scope: Scope) -> Fingerprint:
 
 
 def langgraph(scope: Scope) -> Fingerprint:
-    """Return the description from the source of `langgraph-sdk`. Its requests are arguments of methods, not types."""
+    """Return the description from the source of `langgraph-sdk`.
+
+    Its requests are arguments of methods, not types.
+    """
     package = _folder("langgraph_sdk")
     read = PythonTypes([package])
     sources = [path.read_text(encoding="utf-8") for path in sorted((package / "_sync").glob("*.py"))]

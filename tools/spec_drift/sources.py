@@ -58,7 +58,9 @@ def openapi_document(backend: str, place: str) -> dict[tuple[str, str], Fingerpr
 
 
 def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
-    """Return descriptions from the AgentScope service that an interpreter has: its OpenAPI document, and its events.
+    """Return the descriptions from an interpreter's AgentScope service.
+
+    They are its OpenAPI document, and its events.
 
     Raises:
         subprocess.CalledProcessError: The service is not installed, or failed.
@@ -74,7 +76,9 @@ def agentscope_service(python: Path) -> dict[tuple[str, str], Fingerprint]:
 
 
 def everruns_crate(folder: Path | None) -> dict[tuple[str, str], Fingerprint]:
-    """Return the description from the crate of Everruns' engine, in a folder or in cargo's copy of the stored version.
+    """Return the description from the crate of Everruns' engine.
+
+    The crate is in a folder, or it is cargo's copy of the stored version.
 
     Raises:
         OSError: The crate is not in the folder.
@@ -88,7 +92,7 @@ def everruns_crate(folder: Path | None) -> dict[tuple[str, str], Fingerprint]:
 
 
 def findings(now: Mapping[tuple[str, str], Fingerprint]) -> Iterator[Finding]:
-    """Yield the differences of the available sources from their stored versions, and of those from our code."""
+    """Yield the differences of sources from their stored versions, and of those from our code."""
     for (backend, source), fingerprint in now.items():
         path = record(backend, source)
         before = Fingerprint.load(path) if path.exists() else Fingerprint(fingerprint.source, "nothing")

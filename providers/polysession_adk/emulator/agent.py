@@ -1,4 +1,6 @@
-"""Runs of the ADK emulator: an agent whose model follows a script. A run ends with the connection that started it.
+"""Runs of the ADK emulator: an agent whose model follows a script.
+
+A run ends with the connection that started it.
 
 Backend: https://google.github.io/adk-docs/runtime/api-server/ and
 https://google.github.io/adk-docs/tools-custom/confirmation/
@@ -238,7 +240,9 @@ class Run:
         fails: Fail | None = None,
         finish: str = "STOP",
     ) -> AsyncIterator[Json]:
-        """Perform one model call: fragments if the request has `streaming`, and then the complete event.
+        """Perform one model call.
+
+        It sends fragments if the request has `streaming`, and then the complete event.
 
         Raises:
             TurnFailure: The script lets the model fail, after the fragments.

@@ -70,7 +70,9 @@ class AdkEmulator(Emulator):
         self._store.storage = storage
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn without a script: a message now, and the answer after `duration_s` seconds.
+        """Make a session run a turn without a script.
+
+        It has a message now, and the answer after `duration_s` seconds.
 
         Raises:
             KeyError: There is no such session.

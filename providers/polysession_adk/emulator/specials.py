@@ -39,7 +39,7 @@ Special: TypeAlias = "Callable[[Run, str, str], AsyncIterator[Json]]"
 
 
 def special_for(app: str, message: str) -> Special | None:
-    """Return the special behaviour of an app's agent for a message; None if it follows the script."""
+    """Return an agent's special behaviour for a message; None if it follows the script."""
     if app == "quiet":
         return _quiet
     return _SPECIALS[app].get(message.partition(" ")[0])

@@ -1,4 +1,4 @@
-"""The sessions of the ADK emulator: their events, and the states of sessions, users and apps.
+"""The sessions of the ADK emulator, with their events and states.
 
 Backend: https://google.github.io/adk-docs/sessions/state/ (read 2026-11), google-adk 2.13.0
 """
@@ -109,7 +109,10 @@ class Store:
         session.updated_at_s = max(session.updated_at_s, event["timestamp"])
 
     def apply(self, session: StoredSession, delta: Mapping[str, Any]) -> None:
-        """Change each key in its scope. A value is replaced as a whole; keys of a turn (`temp:`) are dropped."""
+        """Change each key in its scope.
+
+        A value is replaced as a whole; keys of a turn (`temp:`) are dropped.
+        """
         for key, value in delta.items():
             self._scope(session, key)[key] = value
 

@@ -51,7 +51,9 @@ def refuse(*findings: Json) -> Refusal:
 
 
 def read_body(request: ApiRequest, *, is_required: bool = True) -> Json:
-    """Return the object in a body, with names in camel case. It is empty if there is no body and none is required.
+    """Return the object in a body, with names in camel case.
+
+    It is empty if there is no body and none is required.
 
     Raises:
         Refusal: The body is missing or not an object.

@@ -73,7 +73,9 @@ class ScriptedAgent:
             yield emitted
 
     async def decide(self, decisions: Sequence[Json]) -> AsyncIterator[Json]:
-        """Continue after approvals and denials. Without decisions, or without a waiting call, nothing happens.
+        """Continue after approvals and denials.
+
+        Without decisions, or without a waiting call, nothing happens.
 
         Raises:
             AgentFailed: A decision is about a call that does not wait for one.
@@ -185,7 +187,10 @@ class ScriptedAgent:
         self.progress.calls = calls
 
     def _use_tools(self) -> Iterator[Json]:
-        """Run the tools in order, up to the first that needs an approval. All client tools go to the caller."""
+        """Run the tools in order, up to the first that needs an approval.
+
+        All client tools go to the caller.
+        """
         for call in list(self.progress.calls):
             if isinstance(call.use, ClientTool):
                 yield from self._hand_over(call)

@@ -65,7 +65,7 @@ _MODEL_CARD: Final = {
 
 
 class AgentScopeEmulator(Emulator):
-    """AgentScope's agent service 2.0.11 with its state in memory; the legacy generation is 2.0.0.
+    """AgentScope's agent service 2.0.11, in memory; the legacy generation is 2.0.0.
 
     The user `emulator` owns the initial agent and credential. Any other user id is a new, empty tenant.
     A turn fails unless the session has a `chat_model_config` with an existing credential.
@@ -99,7 +99,7 @@ class AgentScopeEmulator(Emulator):
         )
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a session run a turn without a script for `duration_s` seconds, and then return to idle.
+        """Make a session run a turn without a script for `duration_s` seconds.
 
         Raises:
             KeyError: There is no such session.

@@ -56,7 +56,9 @@ class Turn:
 
 
 def start(state: State, user_id: str, body: Json) -> Json:
-    """Start a turn in the background. The request is accepted even if its session does not exist.
+    """Start a turn in the background.
+
+    The request is accepted even if its session does not exist.
 
     Raises:
         Refusal: A turn runs, and the input is not an answer to a reply that waits.
@@ -256,7 +258,10 @@ async def _acts(state: State, turn: Turn, agent: ScriptedAgent) -> AsyncIterator
 
 
 def _report(turn: Turn, error_type: str) -> None:
-    """Report a turn that failed before its reply began. The name of such a reply is the agent's id."""
+    """Report a turn that failed before its reply began.
+
+    The name of such a reply is the agent's id.
+    """
     reply = new_reply(hex_id(), turn.agent_id)
     end = reply_end(turn.session_id, reply["id"], "error", error_type)
     add_to_reply(reply, end)

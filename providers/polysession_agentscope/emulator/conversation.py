@@ -76,7 +76,10 @@ class Conversation:
         return position
 
     def checkpoint(self, position: int) -> None:
-        """Record that the stored messages cover all events up to a position. Only it and later ones are replayed."""
+        """Record that the stored messages cover all events up to a position.
+
+        Only it and later ones are replayed.
+        """
         self.cursor = position
         self._replay_from = next(index for index, entry in enumerate(self.log.entries) if entry[0] == position)
 
@@ -96,7 +99,10 @@ class Conversation:
         return next((index for index in range(start, len(entries)) if entries[index][0] > seen), len(entries))
 
     def page(self, before: str | None, limit: int) -> tuple[list[Json], bool]:
-        """Return the newest messages, or those before a given one, oldest first; and whether there are older ones."""
+        """Return the newest messages, or those before a given one, oldest first.
+
+        The second value says whether there are older ones.
+        """
         ids = list(self.messages)
         end = len(ids) if before is None else ids.index(before) if before in ids else 0
         start = max(0, end - limit)

@@ -24,7 +24,10 @@ ERROR_MESSAGES: Final = {
 
 
 def local_stamp() -> str:
-    """Return the current time in the format of events and messages: the server's local time, without a time zone."""
+    """Return the current time in the format of events and messages.
+
+    It is the server's local time, without a time zone.
+    """
     return datetime.now(UTC).astimezone().replace(tzinfo=None).isoformat()
 
 

@@ -18,7 +18,10 @@ from polysession_agentscope.emulator.shapes import Json
 
 
 class ServiceFault(Exception):  # noqa: N818  (an error of the service, which the emulator copies)
-    """The service fails on such a request: it answers 500 in plain text and closes the connection."""
+    """The service fails on such a request.
+
+    It answers 500 in plain text and closes the connection.
+    """
 
 
 class CurrentGeneration:
@@ -61,7 +64,10 @@ class CurrentGeneration:
         }
 
     def changed_agent_data(self, data: Json, changes: Json) -> Json:
-        """Return an agent's data after a PATCH, which replaces whole parts of the configuration. Null has no effect."""
+        """Return an agent's data after a PATCH, which replaces whole parts of the configuration.
+
+        Null has no effect.
+        """
         configs = (changes.get("chat_config") or {}) | self._sent_configs(changes)
         texts = {key: changes[key] for key in ("name", "system_prompt") if changes.get(key) is not None}
         return data | texts | {"chat_config": data["chat_config"] | configs}
@@ -81,7 +87,10 @@ class CurrentGeneration:
         }
 
     def session_config(self, body: Json, newest: Json | None) -> Json:
-        """Return a new session's configuration. It shares the workspace of `newest`, the agent's newest session."""
+        """Return a new session's configuration.
+
+        It shares the workspace of `newest`, the agent's newest session.
+        """
         shared = newest["config"]["workspace_id"] if newest else hex_id()
         return {
             "workspace_id": body.get("workspace_id") or shared,
@@ -183,7 +192,10 @@ class LegacyGeneration(CurrentGeneration):
     model_card: ClassVar[Mapping[str, Json]] = {}
 
     def stamp(self) -> str:
-        """Return the current time in the format of records: the server's local time, without a time zone."""
+        """Return the current time in the format of records.
+
+        It is the server's local time, without a time zone.
+        """
         return local_stamp()
 
     def agent(self, user_id: str, body: Json) -> Json:

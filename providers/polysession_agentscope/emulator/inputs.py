@@ -154,7 +154,10 @@ _MESSAGE_END: Final = {
 
 
 def complete(sent: Json) -> Json:
-    """Return an input with the service's defaults: a list of messages, or an answer to a reply that waits."""
+    """Return an input with the service's defaults.
+
+    It is a list of messages, or an answer to a reply that waits.
+    """
     if isinstance(sent, dict) and "type" in sent:
         return _complete_answer(sent)
     messages = [sent] if isinstance(sent, dict) else sent or []

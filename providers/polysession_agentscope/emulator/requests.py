@@ -1,4 +1,4 @@
-"""Reading of requests in the emulated AgentScope service, and the format of its error responses.
+"""Reading of requests in the AgentScope emulator, and its error responses.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -59,7 +59,10 @@ class Operation:
         return Route(self.method, self.path, respond, self.status)
 
     def _read(self, request: ApiRequest, bodies: Bodies) -> ValidRequest:
-        """Return the parts of a request, checked in the service's order: JSON syntax, header, query, body."""
+        """Return the parts of a request.
+
+        They are checked in the service's order: JSON syntax, header, query, body.
+        """
         body = _json_body(request) if self.body else None
         problems: list[Problem] = []
         user_id = "" if self.anonymous else _user_id(request, problems)

@@ -1,4 +1,4 @@
-"""The resources of the emulated AgentScope service: credentials, agents and sessions, by user.
+"""The resources of the AgentScope emulator: credentials, agents and sessions, by user.
 
 https://docs.agentscope.io/deploy/agent-service (read 2026-11)
 """
@@ -217,7 +217,10 @@ class State:
         del tenant.sessions[session_id]
 
     def session_status(self, user_id: str, session_id: str) -> str:
-        """Return a session's status. As in the service, any user who knows the id can see that it runs."""
+        """Return a session's status.
+
+        As in the service, any user who knows the id can see that it runs.
+        """
         session = self.find_session(session_id)
         if session and session.running:
             return session.status
@@ -262,7 +265,10 @@ def _read_credential(data: Json) -> Json:
 
 
 def _named(credential: Json, others: Mapping[str, Json]) -> Json:
-    """Return the credential with a name. The default is its type's name, with a number if that is taken."""
+    """Return the credential with a name.
+
+    The default is its type's name, with a number if that is taken.
+    """
     taken = {other["data"]["name"] for key, other in others.items() if key != credential["id"]}
     names = ("Openai" if number == 1 else f"Openai ({number})" for number in itertools.count(1))
     return credential | {"name": credential["name"] or next(name for name in names if name not in taken)}

@@ -71,7 +71,7 @@ class LanggraphEmulator(Emulator):
         self.app = build_app(self.routes, error=_error, request_ids=None)
 
     def start_turn(self, session_id: str, *, duration_s: float) -> None:
-        """Make a thread run a turn without a script for `duration_s` seconds, and then return to idle.
+        """Make a thread run a turn without a script for `duration_s` seconds.
 
         Raises:
             KeyError: There is no such thread.

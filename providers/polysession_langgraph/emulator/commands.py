@@ -129,7 +129,10 @@ class Commands:
         return run_shape(thread, self._store.run(thread, run_id))
 
     async def delete_run(self, request: ApiRequest) -> Answer:
-        """Answer `DELETE /threads/{id}/runs/{run}`. It also removes the run's events from `stream/events`."""
+        """Answer `DELETE /threads/{id}/runs/{run}`.
+
+        It also removes the run's events from `stream/events`.
+        """
         run_id = check_uuid(request.parameters["run"], "run")
         thread = self._store.thread(request.parameters["id"])
         run = next((each for each in thread.runs if each.id == run_id), None)

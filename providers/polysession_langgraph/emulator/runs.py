@@ -122,7 +122,10 @@ class Runner:
         return self._scripts.take(self._thread.id, text) if messages else ()
 
     def _take_answers(self, answers: Mapping[str, Any]) -> Sequence[Act]:
-        """Apply answers, and return the acts that follow. Unanswered interrupts stay pending, with the same ids."""
+        """Apply answers, and return the acts that follow.
+
+        Unanswered interrupts stay pending, with the same ids.
+        """
         thread = self._thread
         for key, response in answers.items():
             self._take_answer(thread.interrupts[key].waiting, response)
@@ -201,7 +204,10 @@ class Runner:
         self._wait("respond", value, [Waiting()])
 
     def _interrupt(self, calls: Sequence[tuple[str, ToolUse]]) -> None:
-        """Interrupt the run: once for all approvals of a step, and once for each tool that the client runs."""
+        """Interrupt the run.
+
+        All approvals of a step are one interrupt, and each tool that the client runs is another.
+        """
         asked = [Waiting(call_id, use) for call_id, use in calls if isinstance(use, AskApproval)]
         uses = [waiting.use for waiting in asked if waiting.use is not None]
         if asked:
@@ -219,7 +225,10 @@ class Runner:
         self._thread.interrupts[interrupt.id] = interrupt
 
     async def _message(self, run: Run, words: Sequence[Think | Say], calls: Sequence[tuple[str, ToolUse]]) -> None:
-        """Send a message of the agent in pieces, and then in the state. All its blocks end together."""
+        """Send a message of the agent in pieces, and then in the state.
+
+        All its blocks end together.
+        """
         message_id = f"lc_run--{self._store.clock.uuid7()}"
         self._piece(run, "message-start", role="ai", id=message_id, metadata={"provider": _MODEL["model_provider"]})
         blocks: list[Json] = []

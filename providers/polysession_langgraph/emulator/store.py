@@ -1,4 +1,4 @@
-"""The state of the LangGraph emulator: threads, runs, assistants, and one event log for each thread."""
+"""The state of the LangGraph emulator: threads with event logs, runs, assistants."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Clock:
         return str(uuid.UUID(int=(self._last_ms << 80) | _VERSION_AND_VARIANT | (high << 64) | low))
 
     def event_id(self) -> str:
-        """Return an id of a log entry: milliseconds, and a number that counts entries of one millisecond."""
+        """Return an id of a log entry.
+
+        It has milliseconds, and a number that counts the entries of one millisecond.
+        """
         now_ms = time.time_ns() // 1_000_000
         last_ms, number = self._last_event
         self._last_event = (last_ms, number + 1) if now_ms <= last_ms else (now_ms, 0)
@@ -179,7 +182,10 @@ class Thread:
         return {"messages": self.messages} if self.messages else {}
 
     def shape(self, *, is_post: bool = False) -> Json:
-        """Return the thread in the format of responses. The response to a POST has neither error nor interrupts."""
+        """Return the thread in the format of responses.
+
+        The response to a POST has neither error nor interrupts.
+        """
         shown: Json = {
             "thread_id": self.id,
             "created_at": self.created_at,

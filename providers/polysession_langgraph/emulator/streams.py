@@ -1,4 +1,4 @@
-"""The three streams of the LangGraph emulator: of a thread, of a run, and of `stream/events`.
+"""The streams of the LangGraph emulator: thread, run, and `stream/events`.
 
 Backend: observed on langgraph-api 0.16.7 (2026-11-30)
 """
@@ -21,7 +21,10 @@ _ENDS: Final[Mapping[str, str]] = {"success": "completed", "interrupted": "inter
 
 
 def thread_stream(store: Store, request: ApiRequest) -> EventStream:
-    """Answer `GET /threads/{id}/stream`: all runs. For an unknown thread only heartbeats are sent."""
+    """Answer `GET /threads/{id}/stream`: all runs.
+
+    For an unknown thread only heartbeats are sent.
+    """
     thread = store.threads.get(check_uuid(request.parameters["id"]))
     for mode in request.query.get("stream_modes", "run_modes").split(","):
         if mode not in _MODES:
@@ -32,7 +35,10 @@ def thread_stream(store: Store, request: ApiRequest) -> EventStream:
 
 
 def run_stream(store: Store, request: ApiRequest) -> EventStream:
-    """Answer `GET /threads/{id}/runs/{run}/stream`: one run. Without `last-event-id` only new events are sent."""
+    """Answer `GET /threads/{id}/runs/{run}/stream`: one run.
+
+    Without `last-event-id` only new events are sent.
+    """
     thread = store.thread(request.parameters["id"])
     run = store.run(thread, request.parameters["run"])
     start = _start(thread.log.entries, request.headers.get("last-event-id"))
@@ -43,7 +49,10 @@ def run_stream(store: Store, request: ApiRequest) -> EventStream:
 
 
 def event_stream(store: Store, request: ApiRequest) -> EventStream:
-    """Answer `POST /threads/{id}/stream/events`: the log and then new events. An unknown thread has no events."""
+    """Answer `POST /threads/{id}/stream/events`: the log and then new events.
+
+    An unknown thread has no events.
+    """
     try:
         body = request.json()
     except ValueError as error:
@@ -61,7 +70,10 @@ def event_stream(store: Store, request: ApiRequest) -> EventStream:
 
 
 async def _typed_frames(thread: Thread, channels: list[str], body: Json) -> AsyncGenerator[bytes, None]:
-    """Yield the frames of the channels. Their numbers count all events of the remaining log, on this connection."""
+    """Yield the frames of the channels.
+
+    Their numbers count all events of the remaining log, on this connection.
+    """
     since, namespaces = body.get("since"), body.get("namespaces")
     is_root_shown = not isinstance(namespaces, list) or not namespaces or [] in namespaces
     number, ended = 0, set[str]()
@@ -112,7 +124,7 @@ def _event(event_id: str, method: str, data: Any, timestamp: int | None = None) 
 
 
 def _short(message: Json) -> Json:
-    """Return a message in the format of this stream: without its usage and without empty fields."""
+    """Return a message in the format of this stream: without usage and empty fields."""
     left_out = {"usage_metadata", "invalid_tool_calls"}
     return {
         name: value
@@ -122,7 +134,10 @@ def _short(message: Json) -> Json:
 
 
 def _start(entries: list[Entry], last_id: str | None) -> int:
-    """Return the index at which a stream starts: without an id after the last entry, with `-` at the first."""
+    """Return the index at which a stream starts.
+
+    Without an id it is after the last entry, with `-` at the first.
+    """
     if last_id is None:
         return len(entries)
     if last_id == "-":

@@ -1,4 +1,4 @@
-"""Runs the ADK API server in another process, with the virtual environment in which it is installed."""
+"""Runs the ADK API server in another process, with its own virtual environment."""
 
 from __future__ import annotations
 

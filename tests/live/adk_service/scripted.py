@@ -1,4 +1,6 @@
-"""A model that follows a script, chosen by the first word of the user's message. It needs no account and no network.
+"""A model that follows a script, chosen by the first word of the user's message.
+
+It needs no account and no network.
 
 The interpreter of the server's virtual environment runs this file; ours lacks the packages.
 """
@@ -109,7 +111,7 @@ def _calls(word: str, rest: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _last_message(request: LlmRequest) -> tuple[str, int]:
-    """Return the user's last message, and the number of tool results and other agents' messages since."""
+    """Return the user's last message, and the number of results and messages since."""
     message, responses = "", 0
     for content in request.contents:
         parts = content.parts or []

@@ -1,6 +1,7 @@
-"""Cancels a query of the service's storage, and writes after it: cancelled_query.py DATABASE.
+"""Cancels a query of the service's storage, and writes after it.
 
-The interpreter of the virtual environment that holds the service runs this file; ours cannot.
+Usage: cancelled_query.py DATABASE. The interpreter of the service's virtual environment runs this file; ours lacks
+the packages.
 """
 
 # mypy: disable-error-code="import-not-found"

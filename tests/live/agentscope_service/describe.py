@@ -1,4 +1,4 @@
-"""Prints the description of the installed AgentScope service: its OpenAPI document and, separately, its events.
+"""Prints the OpenAPI document and the events of the installed AgentScope service.
 
 The interpreter of the service's virtual environment runs this file; ours lacks the packages.
 """

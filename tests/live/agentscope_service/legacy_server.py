@@ -1,4 +1,4 @@
-"""The first published AgentScope service, 2.0.0, on a loopback port: legacy_server.py PORT WORKDIR REDISPORT.
+"""The first published AgentScope service: legacy_server.py PORT WORKDIR REDISPORT.
 
 The interpreter of the service's virtual environment runs this file; ours lacks the packages. The service stores
 everything in Redis.

@@ -43,13 +43,19 @@ def answer_to(request: Mapping[str, Any]) -> Answer | None:
 
 
 def _is_naming(request: Mapping[str, Any]) -> bool:
-    """Whether the service requests a name for a session. It requires the use of a tool for this."""
+    """Whether the service requests a name for a session.
+
+    It requires the use of a tool for this.
+    """
     choice = request.get("tool_choice")
     return isinstance(choice, dict) and choice["function"]["name"] == _NAMING_TOOL
 
 
 def _scripted(messages: Sequence[Mapping[str, Any]]) -> Answer:
-    """Return the next step of the scripted agent: one act of its script for each response since the message."""
+    """Return the next step of the scripted agent.
+
+    Each response since the message was one step of its script.
+    """
     told = max((index for index, message in enumerate(messages) if _is_human(message)), default=0)
     given = sum(message["role"] == "assistant" for message in messages[told:])
     rounds = _rounds(script_for(_text(messages[told]) if _is_human(messages[told]) else ""))
@@ -83,7 +89,10 @@ def _answer(acts: Sequence[Act]) -> Answer:
 
 
 def _call(use: ToolUse) -> tuple[str, Mapping[str, Any]]:
-    """Return a harmless use of the service's shell tool for a scripted one. It writes a file if it needs approval."""
+    """Return a harmless use of the service's shell tool for a scripted one.
+
+    It writes a file if it needs approval.
+    """
     match use:
         case ClientTool():
             return use.name, use.arguments

@@ -44,7 +44,7 @@ class AgentScopeService:
         return str(self._post("/agent/", user_id, {"name": "Live agent"})["agent_id"])
 
     def model_requests(self, user_id: str) -> list[dict[str, Any]]:
-        """Return the model and the number of messages of each request that the service sent to the stub for a user."""
+        """Return the model and the number of messages of each request to the stub for a user."""
         asked = httpx.get(f"{self.models_url}/requests", trust_env=False).json()
         return [each for each in asked if each["key"] == f"Bearer {_key_of(user_id)}"]
 

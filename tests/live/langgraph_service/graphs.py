@@ -1,4 +1,6 @@
-"""Graphs whose agent follows the script: `agent`, `nested` (as a subgraph), and `approving` (LangChain's agent).
+"""Graphs whose agent follows the script.
+
+They are `agent`, `nested` (the same as a subgraph), and `approving` (LangChain's agent).
 
 The interpreter of the server's virtual environment runs this file; ours lacks the packages.
 """
@@ -56,7 +58,10 @@ async def _ask_model(status: int) -> None:
 
 
 def route(state: State) -> list[Send] | str:
-    """Route tool calls: all approvals of a step to one task, and each other call to a separate task."""
+    """Route tool calls to tasks.
+
+    All approvals of a step have one task, and each other call has its own.
+    """
     _, word, _ = command_of(state["messages"])
     calls = getattr(state["messages"][-1], "tool_calls", [])
     if not calls:
@@ -81,7 +86,10 @@ async def client(uses: Uses) -> dict[str, Any]:
 
 
 async def approvals(uses: Uses) -> dict[str, Any]:
-    """Run the tools that the caller approves. Request and answer have the format of LangChain's middleware."""
+    """Run the tools that the caller approves.
+
+    Request and answer have the format of LangChain's middleware.
+    """
     calls = uses["calls"]
     requests = [
         {"name": call["name"], "args": call["args"], "description": "Tool execution requires approval"}

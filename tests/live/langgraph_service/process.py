@@ -1,4 +1,4 @@
-"""Runs LangGraph's Agent Server in another process, with the virtual environment in which it is installed."""
+"""Runs LangGraph's Agent Server in another process, with its own virtual environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _RUNS_AT_ONCE: Final = 24
 
 @contextlib.contextmanager
 def serve_langgraph(python: Path, workdir: Path, *, with_auth: bool = False) -> Iterator[ServerProcess]:
-    """Run a server while the context is open. It stores its threads when it is stopped, but not when it is killed.
+    """Run a server while the context is open.
+
+    It stores its threads when it is stopped, but not when it is killed.
 
     Args:
         python: Interpreter of the environment in which it is installed.

@@ -1,4 +1,6 @@
-"""A model that follows a script, chosen by the first word of the user's message. It needs no account and no network.
+"""A model that follows a script, chosen by the first word of the user's message.
+
+It needs no account and no network.
 
 The interpreter of the server's virtual environment runs this file; ours lacks the packages.
 """

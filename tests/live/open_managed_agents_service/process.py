@@ -1,4 +1,4 @@
-"""Runs open-managed-agents in another process, with the virtual environment in which it is installed."""
+"""Runs open-managed-agents in another process, with its own virtual environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Serves open-managed-agents on a given port. The interpreter of its virtual environment runs this file.
+"""Serves open-managed-agents on a given port.
+
+The interpreter of its virtual environment runs this file.
 
 Routes, rules, log and streams are those of the server. Its local runtime has no model: an agent with tools uses the
 first one. For an agent without tools, this file replaces it by a runtime that follows the commands of our emulators and

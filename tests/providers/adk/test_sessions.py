@@ -1,4 +1,4 @@
-"""Sessions and apps of the ADK API server, and the calls that create, change, list and delete them."""
+"""Sessions and apps of the ADK API server, and the calls for them."""
 
 from __future__ import annotations
 

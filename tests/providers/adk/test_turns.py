@@ -155,7 +155,10 @@ def test_a_broken_turn_is_completed_from_the_history(history: tuple[bytes, ...],
 
 
 def test_actions_are_pending_after_a_break_unless_an_abort_closed_them() -> None:
-    """The server stores the abort some milliseconds after the break. Servers older than 2.11.0 do not store it."""
+    """The server stores the abort some milliseconds after the break.
+
+    Servers older than 2.11.0 do not store it.
+    """
     plan = turn()
     asked = marked(plan, CLIENT_TOOL)
     sealed = marked(plan, abort_event(result("c1", "ask_caller", {"error": "aborted"})))

@@ -1,4 +1,4 @@
-"""Answers to an AgentScope session's pending actions: their bodies, rejected answers, and the continued turn."""
+"""Answers to an AgentScope session's pending actions, and the continued turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Breaks and silences in an AgentScope turn: a replay delivers only new events, and messages the missed ones."""
+"""Breaks and silences in an AgentScope turn.
+
+A replay delivers only new events, and stored messages deliver the missed ones.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,10 @@ def test_a_turn_without_events_is_read_from_its_message() -> None:
 
 @pytest.mark.parametrize("received", [1, 2, 4])
 def test_a_truncated_replay_is_not_the_whole_turn(received: int) -> None:
-    """The service cuts the log to its last event when a turn ends. That event alone would hide the missed ones."""
+    """The service cuts the log to its last event when a turn ends.
+
+    That event alone would hide the missed ones.
+    """
     turn, raw_events = listen(), plain_turn()
     events = turn.receive(*raw_events[:received])
     turn.reconcile_after(status_is("running"), *([page(*turn.stored)] if received < 2 else []))

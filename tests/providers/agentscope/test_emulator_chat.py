@@ -1,4 +1,7 @@
-"""Turns on the AgentScope emulator over raw HTTP. `tests/live` compares their events with those of the real service."""
+"""Turns on the AgentScope emulator over raw HTTP.
+
+`tests/live` compares their events with those of the real service.
+"""
 
 import asyncio
 import json
@@ -403,7 +406,10 @@ def test_arguments_that_are_not_an_object_fail_the_tool(chat: ChatSession, text:
 
 
 def leave_at_the_end(chat: ChatSession, text: str) -> None:
-    """Close the connection at the last event of a turn, before the body ends, and wait until the service notices it."""
+    """Close the connection at the last event of a turn, before the body ends.
+
+    Wait until the service notices it.
+    """
     url, headers = f"{chat.handle.base_url}/chat/", {"x-user-id": chat.user_id}
     with chat.http.stream("POST", url, json=chat.body(text), headers=headers) as answer:
         until(parsed(answer), "REQUIRE_USER_CONFIRM" if text == "/ask" else "REPLY_END")

@@ -1,4 +1,4 @@
-"""Responses of the AgentScope emulator's legacy generation have the keys of the documentation of 2.0.0."""
+"""The AgentScope emulator's legacy generation, compared with the documentation of 2.0.0."""
 
 from __future__ import annotations
 

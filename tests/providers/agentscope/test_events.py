@@ -393,7 +393,10 @@ def test_every_event_survives_storage(before: list[dict[str, Any]], raw: dict[st
 
 @pytest.mark.parametrize("may_lack", [True, False])
 def test_a_break_or_a_missed_event_is_a_gap(*, may_lack: bool) -> None:
-    """Nothing is missing if the stream did not break and only the end is read from the stored message."""
+    """Nothing is missing if the stream did not break.
+
+    Only the end is read from the stored message then.
+    """
     reader = EventReader("s1")
     each = read(start(), *text("Hello"), model_end(), reader=reader)
     assert modelled(each)[-1] == "usage"

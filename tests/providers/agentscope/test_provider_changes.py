@@ -1,4 +1,4 @@
-"""Updates, deletions and cancellations of AgentScope's sessions, by flows that are stepped by hand."""
+"""Updates, deletions and cancellations of AgentScope's sessions, stepped by hand."""
 
 from __future__ import annotations
 

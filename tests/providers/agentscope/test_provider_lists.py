@@ -1,4 +1,7 @@
-"""Reading and listing AgentScope's sessions. The client paginates and filters, because the server does neither."""
+"""Reading and listing AgentScope's sessions.
+
+The client paginates and filters, because the server does neither.
+"""
 
 from __future__ import annotations
 

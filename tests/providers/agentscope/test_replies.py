@@ -1,4 +1,4 @@
-"""AgentScope's stored messages: their blocks, the history, and missed events that are read from them."""
+"""AgentScope's stored messages: blocks, history, and missed events."""
 
 from __future__ import annotations
 

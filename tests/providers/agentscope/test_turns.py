@@ -238,7 +238,10 @@ def test_our_turn_may_end_before_another_clients_reply_was_checked() -> None:
 
 
 def test_other_clients_turns_on_several_pages_of_history_are_not_ours() -> None:
-    """The newest page ends with our message, and does not contain the reply that the stream delivered first."""
+    """The newest page ends with our message.
+
+    It does not contain the reply that the stream delivered first.
+    """
     turn = listen()
     others = [(user_message("x", f"u{n}"), reply(text_block("X"), reply_id=f"x{n}")) for n in range(PAGE)]
     turn.stored = [message for pair in others for message in pair] + [ours(turn)]
@@ -277,7 +280,10 @@ def test_an_empty_failure_is_ours_when_the_session_is_idle() -> None:
 
 @pytest.mark.parametrize("clients", [2, 4, 8, 20])
 def test_each_of_many_clients_takes_its_own_reply(clients: int) -> None:
-    """All clients open their streams before the first turn, and read the history when all turns have ended."""
+    """All clients open their streams before the first turn.
+
+    They read the history when all turns have ended.
+    """
     turns = [listen() for _ in range(clients)]
     raw_events, stored = [], []
     for number, turn in enumerate(turns):

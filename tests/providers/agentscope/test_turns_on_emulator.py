@@ -233,7 +233,10 @@ def test_an_agent_of_2_0_0_remembers_every_turn(legacy: EmulatorHandle, runner: 
 
 
 class Held(httpx.BaseTransport):
-    """Transport that holds a message back, with the stream open, until `may_go` returns. It signals the acceptance."""
+    """Transport that holds a message back, with the stream open, until `may_go` returns.
+
+    It signals the acceptance.
+    """
 
     def __init__(self, may_go: Callable[[], object]) -> None:
         self._inner = httpx.HTTPTransport(trust_env=False)
@@ -269,7 +272,10 @@ def ask(handle: EmulatorHandle, session: Session, texts: str, transport: httpx.B
 @pytest.mark.parametrize("clients", [2, 4, 8])
 @pytest.mark.parametrize("forwards", [True, False], ids=["first to last", "last to first"])
 def test_each_of_many_clients_gets_its_own_turn(current: EmulatorHandle, clients: int, *, forwards: bool) -> None:
-    """All streams are open before the first message, so other clients' turns run between opening and message."""
+    """All streams are open before the first message.
+
+    Other clients' turns run between opening and message.
+    """
     session, texts = new_session(current), [f"client {number}" for number in range(clients)]
     order = list(range(clients)) if forwards else list(reversed(range(clients)))
     all_open = threading.Event()

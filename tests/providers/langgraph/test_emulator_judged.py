@@ -1,4 +1,6 @@
-"""The official SDK checks the LangGraph emulator: langgraph-sdk sends requests, and its types describe the responses.
+"""The official SDK checks the LangGraph emulator.
+
+langgraph-sdk sends the requests, and its types describe the responses.
 
 The SDK does not validate responses against its types, so pydantic does it here. The emulator differs from the types
 where the real server does: new threads and responses to writes have no `interrupts`, checkpoints no `checkpoint_map`.
@@ -259,7 +261,10 @@ def test_commands_are_rejected_with_status_200(judge: Judge, method: str, params
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_ANSWER)
 def test_the_typed_events_of_a_thread_are_followed_and_answered() -> None:
-    """The SDK's newest interface: commands and `stream/events`. No other part of the SDK uses it."""
+    """The SDK's newest interface: commands and `stream/events`.
+
+    No other part of the SDK uses it.
+    """
 
     async def story(base_url: str) -> tuple[list[Any], Any]:
         async with httpx.AsyncClient(base_url=base_url, trust_env=False) as http:

@@ -1,4 +1,4 @@
-"""Plans of LangGraph's streams and turns, run by the real stream loop over scripted connections."""
+"""Plans of LangGraph's streams and turns, on the real loop over scripted connections."""
 
 from __future__ import annotations
 
@@ -204,7 +204,10 @@ WHOLE = [mark("1-0"), values(1, "2-0", human()), *MESSAGE, done("9-0")]
 
 @pytest.mark.parametrize("missing", range(len(WHOLE) - 1))
 def test_frames_missing_on_one_connection_are_read_on_the_next(missing: int) -> None:
-    """Reopened streams lack frames between replay and live frames, and the first stream lacks frames at its start."""
+    """Reopened streams lack frames between replay and live frames.
+
+    The first stream lacks frames at its start.
+    """
     whole = run([ok(IDLE)], WHOLE)
     lacking, rest = [*WHOLE[:missing], *WHOLE[missing + 1 :]], WHOLE[max(missing - 1, 0) :]
     first = [[[CUT]]] if missing else [[], [[CUT]]]
@@ -229,7 +232,10 @@ def test_frames_that_a_proxy_swaps_are_delivered_in_the_order_of_arrival_and_onc
 
 
 def test_a_stream_that_is_left_behind_swapped_frames_continues_behind_both() -> None:
-    """They are states after steps, of one millisecond. The next state has both results, which were delivered."""
+    """They are states after steps, of one millisecond.
+
+    The next state has both results, which were delivered.
+    """
     states = [values(number, "3-0", human(), *map(tool, "abc"[: number - 1])) for number in (1, 2, 3, 4)]
     first, second, third, last = states
     left = run([], [mark("1-0"), first, third, second, last])
@@ -249,7 +255,10 @@ def test_a_run_whose_second_frame_comes_first_is_read_from_its_start() -> None:
 
 @pytest.mark.parametrize("is_cut", [False, True])
 def test_a_number_that_no_connection_has_is_not_a_gap(is_cut: bool) -> None:  # noqa: FBT001
-    """The server counts messages that no model wrote, but does not send them. The state contains them."""
+    """The server counts messages that no model wrote, but does not send them.
+
+    The state contains them.
+    """
     message = {"type": "ai", "id": "m1", "content": "Hello"}
     frames = [mark("1-0"), values(1, "2-0", human()), values(3, "3-0", human(), message), done("9-0")]
     connections = [[*frames[:2], CUT], frames[1:], frames[1:]] if is_cut else [frames]

@@ -1,4 +1,7 @@
-"""An agent without a model: `/nothing`, `/fail`, `/count N`, and a change of the state for every other message."""
+"""An agent without a model.
+
+Its commands are `/nothing`, `/fail` and `/count N`; every other message changes the state.
+"""
 
 # mypy: disable-error-code="import-not-found,misc"
 
