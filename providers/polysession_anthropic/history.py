@@ -23,7 +23,7 @@ _TURN: Final = ("session.status_running", "session.status_rescheduled", "session
 
 
 def with_interruption(ref: SessionRef, page: Page[Event], *, newest_first: bool) -> Flow[Page[Event]]:
-    """Return the page, with its first turn as cancelled if the interrupt is on another page.
+    """Return the page, with its first turn cancelled if the interrupt is on another page.
 
     Args:
         ref: The session.

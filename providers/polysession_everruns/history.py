@@ -98,7 +98,7 @@ def _require_sequences(sequences: Sequence[int]) -> Sequence[int]:
 
 
 def pending_actions(ref: SessionRef) -> Flow[tuple[PendingAction, ...]]:
-    """Read the pending actions from the events. The session's status changes later."""
+    """Read the pending actions from the events, as the session's status changes later."""
     reader, _ = yield from read_recent(ref)
     return reader.waiting.actions
 

@@ -334,7 +334,7 @@ def post_answers(path: str, batches: Sequence[Batch]) -> Flow[None]:
             yield from _post(batch.route, Call("POST", f"{path}/{batch.route}", body=json_body(batch.body)))
         except PolysessionError as error:
             if number:
-                error.already_done = f"answers were sent by {', '.join(sent.route for sent in batches[:number])}"
+                error.already_done = f"answers were sent to {', '.join(sent.route for sent in batches[:number])}"
             raise
 
 

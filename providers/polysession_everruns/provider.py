@@ -108,7 +108,7 @@ _FEATURES: Final = declared(
         Feature.SESSIONS_DELETE: "cannot be undone",
         Feature.SESSIONS_CANCEL: "",
         Feature.SESSIONS_SEND: "a message during a turn steers that turn",
-        Feature.SESSIONS_STREAM: "one more call to find the start, for servers of all versions",
+        Feature.SESSIONS_STREAM: "one more call to find the start, because older servers replay all events",
         Feature.SESSIONS_RUN: "one more call before the input, to find the start",
         Feature.SESSIONS_REJOIN: "if the cursor is older than the input, the message is found by its content",
         Feature.SESSIONS_EVENTS: "with a page size, each page reads all later events",

@@ -106,7 +106,7 @@ class WireAgent(msgspec.Struct):
 class WireModel(msgspec.Struct):
     """A model.
 
-    Sessions and agents use its `id`; `model_id` is the name at the provider of the model.
+    Sessions and agents use its `id`; `model_id` is the model's name at its provider.
     """
 
     id: str

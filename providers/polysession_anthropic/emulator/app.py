@@ -114,7 +114,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         self._known(session_id).conversation.writer.nameless_interrupts = True
 
     def lag(self, session_id: str, *, seconds: float) -> None:
-        """Let a session read as running for some seconds after each turn, as the backend does.
+        """Show a session as running for some seconds after each turn, as the backend does.
 
         Raises:
             KeyError: There is no such session.
@@ -187,7 +187,7 @@ class AnthropicEmulator(ManagedAgentsEmulator[Session]):
         rows = self._sessions.select(read_session_filter(query, _STATUSES, _facts))
         window = read_window(query, default=20, most=100, newest_first=True)
         self._check_cursor(window.after or window.before, read_created_at(query))
-        return page_of(rows, self._sessions.positions, window, session_shape, walks_back=True)
+        return page_of(rows, self._sessions.positions, window, session_shape, has_previous=True)
 
     def _check_cursor(self, session_id: str | None, in_range: Callable[[datetime], bool]) -> None:
         """Refuse a cursor at a session that the time filters exclude."""

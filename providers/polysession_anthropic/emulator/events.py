@@ -136,7 +136,9 @@ def stream(writer: AnthropicEventWriter, query: Json) -> EventStream:
     only(query, {"event_deltas"})
     previewed = take_all(query, "event_deltas", str)
     if len(previewed) > _MAX_DELTAS or not _PREVIEWABLE.issuperset(previewed):
-        raise invalid("Field 'event_deltas' takes at most 100 of agent.message and agent.thinking.", "event_deltas")
+        raise invalid(
+            "Field 'event_deltas' accepts at most 100 items: 'agent.message' or 'agent.thinking'.", "event_deltas"
+        )
     start, open_span = len(writer.log.entries), writer.span_id
 
     def is_wanted(entry: Entry) -> bool:

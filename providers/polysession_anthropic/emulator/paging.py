@@ -50,7 +50,7 @@ def page_of(
     window: Window,
     shape: Callable[[T], Json],
     *,
-    walks_back: bool = False,
+    has_previous: bool = False,
 ) -> Json:
     """Return the JSON of one page.
 
@@ -59,13 +59,13 @@ def page_of(
         positions: Place of every id that may be a cursor.
         window: The part of the list to return.
         shape: Returns the JSON of an item.
-        walks_back: Whether the page also has a cursor for the previous page.
+        has_previous: Whether the page also has a cursor for the previous page.
     """
     page = cut(rows, positions, window)
     ids = list(page.items)
     answer: Json = {"data": [shape(item) for item in page.items.values()]}
     answer["next_page"] = _cursor(window, "after", ids[-1]) if _has_next(page, window) else None
-    if walks_back:
+    if has_previous:
         answer["prev_page"] = _cursor(window, "before", ids[0]) if _has_previous(page, window) else None
     return answer
 

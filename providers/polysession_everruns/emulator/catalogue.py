@@ -191,7 +191,7 @@ class Catalogue:
 
 
 def _only_model() -> Values:
-    # In the JSON of a model, `model_id` is the name at the provider of the model.
+    # In the JSON of a model, `model_id` is the model's name at its provider.
     now = timestamp(utc_now())
     return {
         "id": hex_id("model_"),

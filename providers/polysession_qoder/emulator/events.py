@@ -149,7 +149,7 @@ def stream(session: Session, query: Json, last_event_id: str | None, generation:
     only(query, _STREAM_FIELDS[generation])
     previewed = frozenset(take_all(query, "event_deltas", str))
     if not previewed <= _PREVIEWABLE:
-        raise invalid("Field 'event_deltas' takes only agent.message and agent.thinking.", "event_deltas")
+        raise invalid("Field 'event_deltas' accepts only 'agent.message' and 'agent.thinking'.", "event_deltas")
     types = frozenset([*take_all(query, "type", str), *take_all(query, "types", str)])
     conversation = session.conversation
     start = _start(conversation, last_event_id, generation)

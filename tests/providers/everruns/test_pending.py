@@ -213,7 +213,7 @@ def test_an_answer_that_fails_names_those_that_were_sent() -> None:
     gone = NotFound("No pending tool call matches", status=404)
     with pytest.raises(NotFound) as caught:
         step(answer(*ANSWERS), ALL_KINDS, ACCEPTED, REPLIED, gone)
-    assert caught.value.already_done == "answers were sent by tool-approvals, question-answers"
+    assert caught.value.already_done == "answers were sent to tool-approvals, question-answers"
 
 
 def test_a_reply_that_is_not_allowed_prevents_all_answers() -> None:
