@@ -267,7 +267,7 @@ MUTANTS: Final = (
         "turns.py",
         "test_turns.py",
         "the end of any turn is the end of ours",
-        "return is_flushed or self._turns_since_input(end.id) >= 0",
+        "return self._is_flushed(end) or self._turns_since_input(end.id) >= 0",
         "return True",
     ),
     _anthropic(
