@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, InstanceOf, JsonValue, ValidationError
 
 from polysession._json import decode_json
+from polysession._validation import problem_text
 from polysession.errors import UsageError
 from polysession.record import UtcDatetime
 from polysession.session import AgentCapability, ModelConfig, SessionStatus
@@ -262,9 +263,9 @@ def validate_request(request_type: type[R], values: Mapping[str, Any]) -> R:
         return request_type(**given)
     except ValidationError as error:
         problems = {
-            str(item["loc"][0]): item["msg"]
+            str(item["loc"][0]): problem_text(item)
             for item in error.errors(include_input=False, include_url=False)
             if item.get("ctx") != {"class": Unset.__name__}  # the branch of a union that only UNSET takes
         }
         listed = "; ".join(f"{name}: {what}" for name, what in problems.items())
-        raise UsageError(f"wrong argument: {listed}") from error
+        raise UsageError(f"invalid argument: {listed}") from error

@@ -133,7 +133,7 @@ def find_feature(feature: Feature | str) -> Feature:
     spellings = {**{each.value: each.value for each in Feature}, **{each.name: each.value for each in Feature}}
     close = difflib.get_close_matches(str(feature), spellings, n=1)
     guess = f" Did you mean {spellings[close[0]]!r}?" if close else ""
-    raise UsageError(f"there is no feature {feature!r}.{guess}")
+    raise UsageError(f"unknown feature {feature!r}.{guess}")
 
 
 class Support(Enum):

@@ -171,16 +171,16 @@ def _manager(plugins: Sequence[object]) -> pluggy.PluginManager:
     manager.add_hookspecs(ObserverHooks)
     for plugin in plugins:
         if isinstance(plugin, type):
-            raise UsageError(f"the observer {plugin.__name__} is a class: give an object of it")
+            raise UsageError(f"the observer {plugin.__name__} is a class; pass an instance of it")
         if manager.is_registered(plugin):
-            raise UsageError(f"the observer {plugin!r} is given twice")
+            raise UsageError(f"the observer {plugin!r} is given twice; pass it once")
         manager.register(plugin)
         if not manager.get_hookcallers(plugin):
-            raise UsageError(f"the observer {plugin!r} implements no hook: mark its functions with hookimpl")
+            raise UsageError(f"the observer {plugin!r} implements no hook; mark its functions with hookimpl")
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise UsageError(f"an observer implements a hook that does not exist: {error}") from error
+        raise UsageError(f"an observer implements an unknown hook: {error}") from error
     return manager
 
 

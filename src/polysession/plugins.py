@@ -126,7 +126,9 @@ def load_provider(name: str) -> type[Provider[Any]]:
         raise UnknownProvider(_unknown(name, installed))
     offers = installed[name]
     if len(offers) > 1:
-        raise DuplicateProvider(f"provider {name!r} is offered by {_distributions(offers)}; uninstall all but one")
+        raise DuplicateProvider(
+            f"several packages offer provider {name!r}: {_distributions(offers)}. Uninstall all but one"
+        )
     answer = _ask(offers[0])
     if not (isinstance(answer, type) and issubclass(answer, Provider)):
         raise _broken(offers[0], f"polysession_provider returned {answer!r}, which is not a subclass of Provider")
@@ -197,7 +199,7 @@ def choose_provider(
         chosen = found.provider if found else None
     if not chosen:
         names = ", ".join(installed_providers())
-        raise UnknownProvider(f"name a provider, or set POLYSESSION_PROVIDER. Installed: {names}")
+        raise UnknownProvider(f"no provider is given; name one, or set POLYSESSION_PROVIDER. Installed: {names}")
     return chosen, found
 
 
@@ -221,9 +223,9 @@ def _declaration_problem(provider: type[Provider[Any]], name: str) -> str | None
     if missing or provider.__abstractmethods__:
         return f"{provider.__name__} lacks {', '.join([*missing, *sorted(provider.__abstractmethods__)])}"
     if provider.name != name:
-        return f"its entry point is named {name!r}, and its class says {provider.name!r}"
+        return f"its entry point is named {name!r}, but its class is named {provider.name!r}"
     if provider.api_version != PROVIDER_API_VERSION:
-        return f"it was written for provider API {provider.api_version}; this is {PROVIDER_API_VERSION}"
+        return f"it needs provider API {provider.api_version}; this polysession has {PROVIDER_API_VERSION}"
     return _settings_problem(provider)
 
 
@@ -232,7 +234,7 @@ def _settings_problem(provider: type[Provider[Any]]) -> str | None:
         return f"{provider.__name__}.settings_type is not a subclass of ProviderSettings"
     owner = provider.settings_type.model_fields.get(provider.owner_setting or "")
     if provider.owner_setting is not None and (owner is None or owner.is_required()):
-        return f"{provider.__name__}.owner_setting is {provider.owner_setting!r}, which is no setting with a default"
+        return f"{provider.__name__}.owner_setting is {provider.owner_setting!r}, which is not a setting with a default"
     return None
 
 
@@ -249,7 +251,7 @@ def _feature_problem(provider: type[Provider[Any]]) -> str | None:
             return f"{provider.__name__}.features maps {feature!r} to {support!r}, not a Feature to a FeatureSupport"
     for operation, method in _METHODS.items():
         if provider.support(operation).support and getattr(provider, method) is getattr(Provider, method):
-            return f"{provider.__name__} declares {operation.value!r}, and does not define {method}"
+            return f"{provider.__name__} declares {operation.value!r}, but does not define {method}"
     return None
 
 
@@ -271,5 +273,5 @@ def _unknown(name: str, installed: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     guess = f" Did you mean {close[0]!r}?" if close else ""
     broken = unreadable_distributions()
-    skipped = f". Not looked at, because their entry points cannot be read: {', '.join(broken)}" if broken else ""
-    return f"there is no provider {name!r}.{guess} Installed: {', '.join(names) or 'none'}{skipped}"
+    skipped = f". Skipped, because their entry points cannot be read: {', '.join(broken)}" if broken else ""
+    return f"unknown provider {name!r}.{guess} Installed: {', '.join(names) or 'none'}{skipped}"

@@ -113,21 +113,21 @@ class Profile:
         service, _, user = entry.rpartition("/")
         if not service or not user:
             raise UsageError(
-                f"setting {key!r} of {self.described}: a keyring entry is 'service/user', not {entry!r}",
+                f"setting {key!r} of {self.described}: a keyring entry must be 'service/user', not {entry!r}",
                 provider=self.provider,
             )
         try:
             import keyring  # noqa: PLC0415  (an extra)
         except ModuleNotFoundError as error:
             raise UsageError(
-                f"setting {key!r} of {self.described} is in the keyring: pip install 'polysession[keyring]'",
+                f"setting {key!r} of {self.described} needs the package keyring: pip install 'polysession[keyring]'",
                 provider=self.provider,
             ) from error
         try:
             return keyring.get_password(service, user)
         except keyring.errors.KeyringError as error:
             raise UsageError(
-                f"setting {key!r} of {self.described}: the keyring does not answer: {error}", provider=self.provider
+                f"setting {key!r} of {self.described}: the keyring cannot be read: {error}", provider=self.provider
             ) from error
 
     @property
@@ -186,9 +186,9 @@ def parse_profiles(text: str, path: Path) -> tuple[dict[str, Profile], str | Non
     tables, default = document.pop(_TABLE, {}), document.pop(_DEFAULT, None)
     if document:
         expected = f"{_DEFAULT!r} and [{_TABLE}.NAME] tables"
-        raise UsageError(f"{path} has {next(iter(document))!r} at its top; expected nothing but {expected}")
+        raise UsageError(f"{path} has the unknown top-level key {next(iter(document))!r}; expected {expected}")
     if not isinstance(tables, Mapping):
-        raise UsageError(f"{path}: {_TABLE!r} is no table; a profile begins with [{_TABLE}.NAME]")
+        raise UsageError(f"{path}: {_TABLE!r} is not a table; a profile begins with [{_TABLE}.NAME]")
     if default is not None and not isinstance(default, str):
         raise UsageError(f"{path}: {_DEFAULT!r} must be the name of a profile, in quotes")
     return {name: _profile(name, table, path) for name, table in tables.items()}, default
@@ -205,8 +205,8 @@ def find_profile(name: str, environ: Mapping[str, str]) -> Profile:
 
 def _named(name: str, profiles: Mapping[str, Profile], environ: Mapping[str, str]) -> Profile:
     if name not in profiles:
-        listed = f"It has: {', '.join(profiles)}" if profiles else "It has none, or does not exist"
-        raise UsageError(f"there is no profile {name!r} in {config_path(environ)}. {listed}")
+        listed = f"It has: {', '.join(profiles)}" if profiles else "The file has no profiles, or does not exist"
+        raise UsageError(f"no profile {name!r} in {config_path(environ)}. {listed}")
     return profiles[name]
 
 
@@ -226,14 +226,14 @@ def choose_profile(name: str | None, provider: str | None, environ: Mapping[str,
         return profile
     if name is None:
         return None
-    raise UsageError(f"{profile.described} is for provider {profile.provider!r}, and {provider!r} was asked for")
+    raise UsageError(f"{profile.described} is for provider {profile.provider!r}, not for {provider!r}")
 
 
 def _profile(name: str, table: object, path: Path) -> Profile:
     values = dict(table) if isinstance(table, Mapping) else {}
     provider = values.pop("provider", None)
     if not isinstance(provider, str) or not provider:
-        raise UsageError(f'profile {name!r} in {path} names no provider: provider = "..."')
+        raise UsageError(f'profile {name!r} in {path} names no provider; add: provider = "..."')
     return Profile(name, provider, path, values, _new_session(name, values.pop(_NEW_SESSION, {}), path))
 
 
@@ -242,7 +242,7 @@ def _new_session(name: str, table: object, path: Path) -> Mapping[str, str]:
     for key, value in defaults.items():
         if key not in NEW_SESSION_KEYS or not isinstance(value, str):
             accepted = ", ".join(NEW_SESSION_KEYS)
-            raise UsageError(f"profile {name!r} in {path}: {_NEW_SESSION!r} takes texts for {accepted}")
+            raise UsageError(f"profile {name!r} in {path}: {_NEW_SESSION!r} accepts text values for {accepted}")
     return defaults
 
 
@@ -256,9 +256,11 @@ def _plain(key: str, value: Any) -> Iterator[str]:
 
 
 def _plain_secret(path: Path, key: str) -> str:
-    message = f'{path} holds {key} as plain text; refer to it: {{ env = "NAME" }} or {{ keyring = "service/user" }}'
+    message = (
+        f'{path} stores {key} as plain text; use a reference: {{ env = "NAME" }} or {{ keyring = "service/user" }}'
+    )
     if readable_by_others(path):
-        message += f". Others on this machine can read the file: chmod 600 {path}"
+        message += f". Other users of this machine can read the file: chmod 600 {path}"
     return message
 
 

@@ -67,7 +67,7 @@ class TurnResult(Record):
                 raise TurnLimitReached(f"the turn was stopped at a limit{reason}", provider=provider)
             case Outcome.REQUIRES_ACTION:
                 waiting = ", ".join(_described(action) for action in self.actions) or "an unknown action"
-                message = f"the turn waits for an answer to {waiting}: run() or answer() it, or give on_action"
+                message = f"the turn waits for an answer to {waiting}: answer with run() or answer(), or use on_action"
                 raise ActionRequiredError(message, actions=self.actions, provider=provider)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from polysession._validation import problems_text
 from polysession.errors import MissingCredentials, UsageError
 
 T = TypeVar("T")
@@ -37,12 +38,12 @@ def check_base_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be an absolute http:// or https:// address")
     if "@" in parts.netloc or "?" in url or "#" in url:
-        raise ValueError("must not hold a user name, password, query or fragment")
+        raise ValueError("must not contain a user name, password, query or fragment")
     parts.hostname.encode("idna")  # raises ValueError for a part of the name that is empty or long
     try:
         _ = parts.port
     except ValueError:  # it quotes what is there, which may be a part of a password
-        raise ValueError("its port must be a number up to 65535") from None
+        raise ValueError("must have a port up to 65535") from None
     return url.rstrip("/")
 
 
@@ -53,7 +54,7 @@ def check_header_value(text: str) -> str:
         ValueError: It is empty, not ASCII, or holds a line break or another control character.
     """
     if not text or not text.isascii() or not text.isprintable() or text != text.strip():
-        raise ValueError("must be printable ASCII without line breaks or spaces at its ends, and not empty")
+        raise ValueError("must be printable ASCII without line breaks and outer spaces, and not empty")
     return text
 
 
@@ -65,10 +66,10 @@ def check_header_names(headers: Mapping[str, T]) -> Mapping[str, T]:
     """
     for name in headers:
         if not isinstance(name, str) or not name or set(name) - _HEADER_NAME:
-            raise ValueError(f"{name!r} is not the name of a header")
+            raise ValueError(f"{name!r} is not a valid header name")
     found = {name.lower(): value for name, value in headers.items()}
     if len(found) < len(headers):
-        raise ValueError("a header is given twice, in upper and lower case")
+        raise ValueError("a header is given twice, with different capitals")
     return found
 
 
@@ -184,12 +185,8 @@ def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any
     try:
         return settings_type(**values)
     except ValidationError as error:
-        problems = "; ".join(
-            ": ".join(filter(None, [".".join(str(part) for part in item["loc"]), item["msg"]]))
-            for item in error.errors(include_input=False, include_url=False, include_context=False)
-        )
         # `from None`: pydantic's error still holds the input, and the input may be a secret.
-        raise UsageError(f"wrong setting: {problems}", provider=provider) from None
+        raise UsageError(f"invalid setting: {problems_text(error)}", provider=provider) from None
 
 
 def variables_of(settings_type: type[ProviderSettings]) -> dict[str, tuple[str, ...]]:
@@ -224,7 +221,7 @@ def _require(settings_type: type[ProviderSettings], provider: str, values: Mappi
             if listed:
                 raise MissingCredentials(f"setting {listed} is missing. {_accepted(settings_type)}", provider=provider)
         case [_, _, *_]:
-            raise UsageError(f"give one of the settings {listed}, not several", provider=provider)
+            raise UsageError(f"set only one of {listed}", provider=provider)
 
 
 def _accepted(settings_type: type[ProviderSettings]) -> str:

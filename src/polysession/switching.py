@@ -86,7 +86,7 @@ def switch_check(source: str, target: str, session: Session | None = None) -> Sw
     """
     old, new = load_provider(source), load_provider(target)
     if session is not None and session.provider != source:
-        raise UsageError(f"session {session.id!r} comes from provider {session.provider!r}, not from {source!r}")
+        raise UsageError(f"session {session.id!r} belongs to provider {session.provider!r}, not to {source!r}")
     items = [
         *_fields(old, new, session),
         *_features(old, new),
@@ -117,7 +117,7 @@ _WRITTEN: Final[Mapping[str, tuple[Feature, Feature | None]]] = {
 _OWN_VALUES: Final[Mapping[str, str]] = {
     "capabilities": "their names belong to the old backend; check which ones the new backend has",
     "model": "its name and credential belong to the old backend; choose a model on the new one",
-    "permission_mode": "the word belongs to the old backend; choose a mode of the new one",
+    "permission_mode": "the name of the mode belongs to the old backend; choose a mode of the new one",
     "agent_id": "an id belongs to one backend; create or choose an agent on the new one",
     "environment_id": "an id belongs to one backend; create or choose an environment on the new one",
     "workspace_id": "an id belongs to one backend; create or choose a workspace on the new one",
@@ -128,17 +128,17 @@ _READ_ONLY: Final[Mapping[str, str]] = {
     "id": "the new backend creates another id; store the old one in title, metadata or tags if you need it",
     "owner_id": "the owner of the new credential owns the new session",
     "organization_id": "the new session belongs to the organisation of the new credential",
-    "usage": "the count starts at zero; read it before the switch",
-    "created_at": "the new session is created at the switch; read the time before",
-    "updated_at": "the new session has its own times; read the time before the switch",
-    "started_at": "the new session has its own times; read the time before the switch",
-    "finished_at": "the new session has its own times; read the time before the switch",
-    "preview": "the new backend creates its own",
-    "output_preview": "the new backend creates its own",
+    "usage": "the counters start at zero; save the old ones before the switch",
+    "created_at": "the new session is created at the switch; save the old time before",
+    "updated_at": "the new session has its own times; save the old time before the switch",
+    "started_at": "the new session has its own times; save the old time before the switch",
+    "finished_at": "the new session has its own times; save the old time before the switch",
+    "preview": "the new backend generates another one",
+    "output_preview": "the new backend generates another one",
     "origin": "your program creates the new session",
     "parent_session_id": "the new session has no parent",
-    "raw": "in the format of the old backend; change code that reads it",
-    "native_status": "a word of the old backend; use status",
+    "raw": "it has the format of the backend; change code that reads it",
+    "native_status": "the names of statuses belong to the backend; use status",
 }
 """Fields that only the backend writes: the new one writes its own. `provider` is what is switched."""
 
@@ -176,12 +176,12 @@ _NATIVE_BODIES: Final[Mapping[str, str]] = {
 }
 
 _RESUMED_BY: Final[Mapping[ResumeMode, str]] = {
-    ResumeMode.NONE: "missed events are lost",
-    ResumeMode.CURRENT_RUN_REPLAY: "the running turn is replayed from its start",
-    ResumeMode.LIST_AND_DEDUPE: "missed events are read from the list of events",
-    ResumeMode.SERVER_REPLAY: "missed events are replayed",
+    ResumeMode.NONE: "events missed during an interruption are lost",
+    ResumeMode.CURRENT_RUN_REPLAY: "after an interruption, the running turn is replayed from its start",
+    ResumeMode.LIST_AND_DEDUPE: "events missed during an interruption are read from the list of events",
+    ResumeMode.SERVER_REPLAY: "events missed during an interruption are replayed",
 }
-"""Recovery after a break, the weakest promise first."""
+"""Recovery after an interruption, the weakest first."""
 
 
 def _fields(old: _Class, new: _Class, session: Session | None) -> Iterator[SwitchItem]:
@@ -222,7 +222,10 @@ def _written(
         return _item("session", name, SwitchEffect.REMAPPED, _joined(_OWN_VALUES[name], there.note))
     if not there.support:
         return _item(
-            "session", name, SwitchEffect.EMULATED, _joined("by sessions.update, after the creation", later.note)
+            "session",
+            name,
+            SwitchEffect.EMULATED,
+            _joined("set it with sessions.update after the creation", later.note),
         )
     return _item("session", name, _effect(there), there.note)
 
@@ -233,7 +236,7 @@ def _status(session: Session | None) -> SwitchItem:
     return _item("session", "status", SwitchEffect.LOST, f"it is {session.status.value}: {_NOT_MOVED}")
 
 
-_NOT_MOVED: Final = "a running turn does not move; wait for its end or cancel it before the switch"
+_NOT_MOVED: Final = "a running turn cannot be moved; wait for its end or cancel it before the switch"
 
 
 def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
@@ -242,18 +245,18 @@ def _archived(old: _Class, new: _Class, session: Session | None) -> SwitchItem:
     there = new.support(Feature.SESSIONS_ARCHIVE)
     if not there.support:
         return _item("session", "archived_at", SwitchEffect.LOST, _lost(new, there))
-    reason = _joined("by sessions.archive, after the creation; the time is another", there.note)
+    reason = _joined("archive the new session with sessions.archive; it gets another time", there.note)
     return _item("session", "archived_at", SwitchEffect.EMULATED, reason)
 
 
 def _history(old: _Class, session: Session | None) -> SwitchItem:
     """The conversation, which no backend imports from another. Without a session it is not compared."""
     if session is not None and session.started_at is None and session.usage is None and not session.preview:
-        reason = "if it has messages: no backend imports a conversation"
+        reason = "no backend can import a conversation, if the session has messages"
     else:
-        reason = "no backend imports a conversation"
+        reason = "no backend can import a conversation"
     if old.support(Feature.SESSIONS_MESSAGES).support:
-        reason += "; save it with sessions.messages, and give the new agent the facts that it needs"
+        reason += "; save the messages with sessions.messages, and send the new agent the facts that it needs"
     effect = SwitchEffect.NOT_APPLICABLE if session is None else SwitchEffect.LOST
     return _item("session", "messages", effect, reason)
 
@@ -286,7 +289,7 @@ def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
     here, there = _told(old), _told(new)
     for name in sorted(here | there):
         if name not in there:
-            yield _item("events", name, SwitchEffect.LOST, f"{new.name} declares no such event")
+            yield _item("events", name, SwitchEffect.LOST, f"{new.name} has no such event")
         elif name not in here:
             yield _item("events", name, SwitchEffect.GAINED)
         else:
@@ -309,7 +312,7 @@ def _native_bodies(old: _Class, new: _Class) -> Iterator[SwitchItem]:
                 there.__name__ if there else "",
             )
         elif there is None:
-            yield _item("native", name, SwitchEffect.LOST, f"{new.name} has no typed body for this")
+            yield _item("native", name, SwitchEffect.LOST, f"{new.name} has no native body for this operation")
         else:
             yield _item(
                 "native", name, SwitchEffect.REMAPPED, f"{there.__name__} replaces {here.__name__}; the fields differ"
@@ -323,7 +326,7 @@ def _resume(old: _Class, new: _Class) -> SwitchItem:
         )
     ranks = list(_RESUMED_BY)
     effect = SwitchEffect.GAINED if ranks.index(new.resume_mode) > ranks.index(old.resume_mode) else SwitchEffect.LOST
-    change = f"{old.resume_mode.value} becomes {new.resume_mode.value}: after a break, {_RESUMED_BY[new.resume_mode]}"
+    change = f"{old.resume_mode.value} becomes {new.resume_mode.value}: {_RESUMED_BY[new.resume_mode]}"
     return _item("resume", "contract", effect, change)
 
 
@@ -336,19 +339,19 @@ def _turns(old: _Class, new: _Class) -> Iterator[SwitchItem]:
     if old.turn_life is new.turn_life:
         yield _item("turns", "turn_life", SwitchEffect.KEPT)
     elif new.turn_life is TurnLife.ATTENDED:
-        yield _item("turns", "turn_life", SwitchEffect.LOST, f"{new.name} ends a turn when its stream is left")
+        yield _item("turns", "turn_life", SwitchEffect.LOST, f"{new.name} ends a turn when its stream is closed")
     else:
-        yield _item("turns", "turn_life", SwitchEffect.GAINED, "a turn continues when its stream is left")
+        yield _item("turns", "turn_life", SwitchEffect.GAINED, "a turn continues when its stream is closed")
     for name, here, there in (
         ("when_busy", old.when_busy.value, new.when_busy.value),
         ("when_waiting", old.when_waiting.value, new.when_waiting.value),
     ):
         effect = SwitchEffect.KEPT if here == there else SwitchEffect.REMAPPED
-        yield _item("turns", name, effect, "" if here == there else f"{here} before, {there} after")
+        yield _item("turns", name, effect, "" if here == there else f"{here} on {old.name}, {there} on {new.name}")
 
 
 def _lost(new: _Class, there: FeatureSupport) -> str:
-    return there.note or f"{new.name} has no such thing"
+    return there.note or f"{new.name} does not support it"
 
 
 def _joined(*parts: str) -> str:

@@ -32,7 +32,7 @@ def test_a_healthy_backend_is_healthy(any_shell: Shell, any_emulator: EmulatorHa
     assert code == 0
     for check in ("polysession", "configuration", "provider", "settings", "reachability", "authorisation", "clock"):
         assert found[check][0] == "ok", found[check]
-    no_version = ("skipped", "the backend has no version", "")
+    no_version = ("skipped", "the backend reports no version", "")
     version = any_emulator.control.version
     assert found["version"] == (("ok", f"{any_emulator.provider} {version}", "") if version else no_version)
     assert "reachability" in any_shell.done("doctor").out
@@ -45,9 +45,9 @@ def test_each_setting_is_shown_with_its_source_and_no_secret(qoder: EmulatorHand
 
     messages = [one["message"] for one in ran.json["findings"] if one["check"] == "settings"]
     assert messages == [
-        f"base_url is {qoder.base_url}, by the variable QODER_MANAGED_BASE_URL",
-        "token is set, by the variable QODER_ACCESS_TOKEN",
-        "workspace_id is w1, by argument",
+        f"base_url is {qoder.base_url}, from the variable QODER_MANAGED_BASE_URL",
+        "token is set, from the variable QODER_ACCESS_TOKEN",
+        "workspace_id is w1, from an argument",
     ]
     assert "c4n4ry" not in ran.out + ran.err + shell.run("doctor").out
 
@@ -56,10 +56,10 @@ def test_each_setting_is_shown_with_its_source_and_no_secret(qoder: EmulatorHand
     ("status", "state", "fix"),
     [
         (401, "problem", "renew token"),
-        (403, "problem", "ask for the right to list agents, or renew token"),
+        (403, "problem", "request the permission to list agents, or renew token"),
         (404, "problem", "correct base_url: "),
         (302, "problem", "correct base_url: "),
-        (429, "warning", "ask less often"),
+        (429, "warning", "send fewer requests"),
         (500, "problem", "try again later"),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_list_of_something_else_is_found() -> None:
         code, found = examined(Shell({"QODER_PAT": "pt-x"}), "--provider", "qoder", "--set", f"base_url={server.url}")
 
     assert (code, found["reachability"][0], found["authorisation"][0]) == (1, "ok", "problem")
-    assert "no item of a list can be read" in found["authorisation"][1]
+    assert "a list has no readable item" in found["authorisation"][1]
     assert found["authorisation"][2].startswith("correct base_url: ")
 
 
@@ -91,10 +91,10 @@ def test_an_unreachable_backend_is_found(shell: Shell) -> None:
 def test_missing_and_wrong_settings_are_found() -> None:
     assert examined(Shell())[1]["provider"][0] == "problem"
     state, message, fix = examined(Shell(), "--provider", "qoder")[1]["settings"]
-    assert (state, fix) == ("problem", "set QODER_ACCESS_TOKEN or QODER_SA_KEY, or put it in a profile")
+    assert (state, fix) == ("problem", "set QODER_ACCESS_TOKEN or QODER_SA_KEY, or store it in a profile")
     assert "'token' or 'service_account_key' is missing" in message
     nonsense = examined(Shell({"QODER_PAT": TOKEN}), "--provider", "qoder", "--set", "base_url=nonsense")[1]
-    assert nonsense["settings"][2] == "correct the setting where it was given"
+    assert nonsense["settings"][2] == "correct the setting in the option, the profile or the environment variable"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_profile_is_used_and_examined(qoder: EmulatorHandle, tmp_path: Path) -
     code, found = examined(shell, "--profile", "local")
     assert code == 0
     assert found["profile"][1].startswith("profile 'local' in ")
-    assert found["settings"][1] == "token is set, by profile 'local'"
+    assert found["settings"][1] == "token is set, from profile 'local'"
     unknown = shell.run("--profile", "remote", "sessions", "list")
     assert (unknown.code, "It has: local" in " ".join(unknown.err.split())) == (2, True)
     assert examined(shell, "--profile", "remote")[1]["profile"][0] == "problem"
@@ -145,7 +145,7 @@ def test_a_plain_secret_is_warned_about_by_name_only(qoder: EmulatorHandle, tmp_
     ran = shell.run("--profile", "local", "sessions", "list")
     assert ran.code == 0
     assert "polysession: warning: " in ran.err
-    assert "holds profiles.local.token as plain text" in " ".join(ran.err.split())
+    assert "stores profiles.local.token as plain text" in " ".join(ran.err.split())
     found = shell.run("doctor", "--profile", "local", "--json")
     (warning,) = [one for one in found.json["findings"] if one["state"] == "warning"]
     assert "local.token" in warning["message"]
@@ -171,7 +171,7 @@ def test_an_unencrypted_way_is_found(url: str, *, warns: bool) -> None:
 
     found = {one.check: one for one in diagnosis._route(settings, target)}
     assert ("encryption" in found) is warns
-    assert found["proxy"].message == "the environment sets HTTPS_PROXY: requests go through them"
+    assert found["proxy"].message == "requests use the proxy settings of the environment: HTTPS_PROXY"
 
 
 def test_a_credential_in_clear_text_is_one_warning() -> None:
@@ -192,7 +192,7 @@ def test_an_unknown_agent_of_the_settings_is_a_problem(provider: str, setting: s
         code, found = examined(shell)
         assert (code, found["authorisation"][0], found["agent"][0]) == (1, "ok", "problem")
         assert found["agent"][1].startswith(f"agent {unknown!r} cannot be used: ")
-        assert "polysession agents list shows the agents" in found["agent"][2]
+        assert "list the agents with: polysession agents list" in found["agent"][2]
         healthy = examined(Shell(shell_for(emulator).env | {setting: emulator.agent_id}))[1]
         assert healthy["agent"] == ("ok", f"agent {emulator.agent_id!r} exists", "")
 
@@ -206,7 +206,7 @@ def test_unknown_defaults_of_new_sessions_are_problems(qoder: EmulatorHandle) ->
     code, found = examined(shell)
     assert (code, found["authorisation"][0]) == (1, "ok")
     assert [found[check][0] for check in ("agent", "environment", "model")] == ["problem"] * 3
-    assert found["model"][2] == "correct new_session.model; polysession models list shows the models"
+    assert found["model"][2] == "correct new_session.model; list the models with: polysession models list"
 
 
 def test_a_secret_that_was_put_where_no_secret_belongs_is_not_repeated() -> None:

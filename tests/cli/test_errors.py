@@ -29,14 +29,14 @@ def test_an_error_is_one_paragraph_and_a_traceback_only_with_debug(shell: Shell)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["emulate", "qodr"], "there is no provider 'qodr'. Did you mean 'qoder'?"),
+        (["emulate", "qodr"], "unknown provider 'qodr'. Did you mean 'qoder'?"),
         (["emulate", "qoder", "--generation", "next"], "invalid value for '--generation'"),
         (["emulate", "qoder", "--port", "70000"], "invalid value for '--port'"),
         (["sessions", "get"], "missing argument 'SESSION'. See polysession sessions get --help"),
         (["nonsense"], "no such command 'nonsense'. See polysession --help"),
         (["agents", "gt"], "no such command 'gt'. Did you mean 'get'? See polysession agents --help"),
         (["sessions", "list", "--nonsense"], "no such option: --nonsense. See polysession sessions list --help"),
-        (["--emulated", "providers"], "takes no --provider"),
+        (["--emulated", "providers"], "does not accept --provider"),
     ],
 )
 def test_a_wrong_command_line_has_the_style_of_every_error(arguments: list[str], message: str) -> None:

@@ -59,10 +59,10 @@ def test_a_passed_deadline_ends_the_stream_with_a_cursor(shell: Shell, session: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--past", "--deadline", "3"], "--past lists from the start"),
-        (["--past", "--cursor", "c"], "--past lists from the start"),
-        (["--page-size", "3"], "go with --past"),
-        (["--newest-first"], "go with --past"),
+        (["--past", "--deadline", "3"], "--past cannot be combined with --cursor"),
+        (["--past", "--cursor", "c"], "--past cannot be combined with --cursor"),
+        (["--page-size", "3"], "need --past"),
+        (["--newest-first"], "need --past"),
     ],
 )
 def test_wrong_options_are_usage_errors(options: list[str], message: str, shell: Shell) -> None:

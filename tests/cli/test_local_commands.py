@@ -23,7 +23,7 @@ def test_the_demo_fits_a_terminal_and_shows_every_backend() -> None:
     assert max(len(line) for line in out.splitlines()) <= 80
     assert len(out.splitlines()) <= 60
     assert re.search(r"[\s|]+".join(PROVIDERS), out)
-    for word in ("N native", "Emulated", "Refused", "NotFound", "add a tag", "polysession features --why"):
+    for word in ("N native", "Emulated", "Unsupported", "NotFound", "add a tag", "polysession features --why"):
         assert word in out
     assert "\x1b" not in out
 

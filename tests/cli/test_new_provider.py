@@ -66,7 +66,7 @@ def test_a_name_that_cannot_be_used_is_a_usage_error(tmp_path: Path, shell: Shel
     ran = shell.run("new-provider", name, str(tmp_path / "plugin"))
 
     assert ran.code == 2
-    assert "cannot name a provider" in ran.err
+    assert "is not a valid provider name" in ran.err
     assert not (tmp_path / "plugin").exists()
 
 

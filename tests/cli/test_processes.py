@@ -30,10 +30,17 @@ def environment(shell: Shell, **further: str) -> dict[str, str]:
     return kept | shell.env | further
 
 
-def start(shell: Shell, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603
-        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(shell)
-    )
+class Process(subprocess.Popen[bytes]):
+    """A process that does not outlive a failed test."""
+
+    def __exit__(self, kind: object, value: object, traceback: object) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(None, None, None)
+
+
+def start(shell: Shell, *arguments: str) -> Process:
+    return Process([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(shell))
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -148,7 +155,7 @@ def shell_line(line: str, shell: Shell) -> tuple[int, str]:
 def test_a_full_disk_and_closed_streams_are_ordinary_errors(shell: Shell, session: str) -> None:
     assert shell_line("$COMMAND providers > /dev/full", shell) == (1, "polysession: No space left on device\n")
     assert shell_line("$COMMAND providers >&-", shell) == (1, "polysession: standard output is closed\n")
-    closed_input = (2, "polysession: standard input is closed\n")
+    closed_input = (2, "polysession: stdin is closed; give the text as an argument\n")
     assert shell_line(f"$COMMAND send {session} - <&-", shell) == closed_input
     assert shell_line("$COMMAND sessions get s1 2>&-", Shell())[0] == 2
 

@@ -58,7 +58,7 @@ def test_a_new_file_is_for_its_owner_alone(config: Path) -> None:
     shell = Shell()
     config.parent.rmdir()
 
-    assert "no profiles; they would be in" in shell.done("profiles", "list").err
+    assert "no profiles in" in shell.done("profiles", "list").err
     shell.done(*add("a.b", "--from-keyring", "workspace_id=service/user", "--model", "m", "--model-type", "t", "--use"))
     assert config.stat().st_mode & 0o777 == 0o600
     assert tomllib.loads(config.read_text()) == {
@@ -84,17 +84,17 @@ def test_a_nested_secret_is_referred_to(config: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["add", "x"], "a profile needs --provider"),
-        (["add", "laptop", "--provider", "qoder"], "there is a profile 'laptop' already"),
+        (["add", "x"], "--provider is missing"),
+        (["add", "laptop", "--provider", "qoder"], "profile 'laptop' already exists"),
         (["add", "x", "--provider", "qodr"], "Did you mean 'qoder'?"),
         (["add", "x", "--provider", "qoder", "--set", "tokn=x"], "unknown setting 'tokn'"),
         (
             ["add", "x", "--provider", "qoder", "--set", "base_url=x", "--from-env", "token=T"],
-            "wrong setting: base_url",
+            "invalid setting: base_url",
         ),
-        (["add", "x", "--provider", "qoder", "--set", "token=c4n4ry"], "give --from-env token=VARIABLE"),
+        (["add", "x", "--provider", "qoder", "--set", "token=c4n4ry"], "use --from-env token=VARIABLE"),
         (["add", "x", "--provider", "agentscope"], "'base_url' is missing"),
-        (["add", "x", "--provider", "qoder", "--credential", "c"], "go with --model"),
+        (["add", "x", "--provider", "qoder", "--credential", "c"], "need --model"),
         (["add", "x", "--provider", "qoder", "--set", "a=1", "--from-env", "a=A"], "setting 'a' is given twice"),
         (["use", "nobody"], "It has: laptop"),
     ],
@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_edited_safely_stays(text: str, arguments: list[st
     config.write_text(text)
     ran = Shell().run(*arguments)
 
-    assert (ran.code, "edit it by hand" in ran.err) == (2, True)
+    assert (ran.code, "edit the file in an editor" in ran.err) == (2, True)
     assert config.read_text() == text
 
 
@@ -127,7 +127,7 @@ def test_a_variable_that_comes_first_is_named(config: Path) -> None:
     config.write_text(COMMENTED)
 
     used = Shell({"POLYSESSION_PROVIDER": "qoder"}).done("profiles", "use", "laptop")
-    assert "POLYSESSION_PROVIDER is set, and comes before the default profile" in used.err
+    assert "POLYSESSION_PROVIDER is set, and overrides the default profile" in used.err
 
 
 def test_the_defaults_of_new_sessions_give_way_to_options_and_emulators(qoder: EmulatorHandle) -> None:

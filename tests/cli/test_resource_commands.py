@@ -49,7 +49,7 @@ def test_an_agent_is_changed_and_archived(shell: Shell) -> None:
     assert changed["raw"]["metadata"] == {"team": "red"}
     for options, said in (
         ((), "nothing to change"),
-        (("--description", "d", "--clear-description"), "give one of the two"),
+        (("--description", "d", "--clear-description"), "--clear-description cannot be combined"),
     ):
         refused = shell.run("agents", "update", agent, *options)
         assert (refused.code, said in refused.err) == (2, True)
@@ -62,7 +62,7 @@ def test_an_agent_is_deleted_with_yes_or_at_a_terminal(monkeypatch: pytest.Monke
     with serve("agentscope") as emulator:
         shell = shell_for(emulator)
         agent = shell.done("agents", "create", "helper", "--json").json["id"]
-        assert "give --yes" in shell.run("agents", "delete", agent).err
+        assert "add --yes" in shell.run("agents", "delete", agent).err
         monkeypatch.setattr("polysession.cli.confirm.at_terminal", lambda: True)
         assert shell.run("agents", "delete", agent, typed="n\n").code == 1
         deleted = shell.done("agents", "delete", agent, "--json", "--yes").json

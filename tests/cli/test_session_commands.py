@@ -52,7 +52,7 @@ def test_sessions_are_shown_as_fields_and_as_a_table(shell: Shell, session: str)
     (row,) = [line for line in table if line.startswith(session)]
     assert (row.split()[1], row.split()[3:]) == ("idle", ["Talk"])
     assert all(len(line) <= 80 for line in table)
-    assert shell.done("sessions", "cancel", session).out == "nothing running\n"
+    assert shell.done("sessions", "cancel", session).out == "no turn is running\n"
     assert shell.done("sessions", "delete", session, "--yes").out == f"deleted {session}\n"
 
 
@@ -153,24 +153,24 @@ def test_a_creation_sends_the_given_fields_only(asked: Asked) -> None:
     ("arguments", "expected"),
     [
         (["update", "s"], "nothing to change"),
-        (["update", "s", "--title", "T", "--clear-title"], "--clear-title removes the value of another option"),
-        (["update", "s", "--tag", "T", "--clear-tags"], "--clear-tags removes the value of another option"),
-        (["update", "s", "--metadata", "a=1", "--clear-metadata"], "--clear-metadata removes"),
+        (["update", "s", "--title", "T", "--clear-title"], "--clear-title cannot be combined with an option"),
+        (["update", "s", "--tag", "T", "--clear-tags"], "--clear-tags cannot be combined with an option"),
+        (["update", "s", "--metadata", "a=1", "--clear-metadata"], "--clear-metadata cannot be combined"),
         (["update", "s", "--metadata", "a=1", "--remove-metadata", "a"], "'a' is both set and removed"),
-        (["update", "s", "--metadata", "a=1", "--metadata", "a=2"], "--metadata gives 'a' twice"),
-        (["update", "s", "--metadata", "a"], "--metadata takes KEY=VALUE"),
+        (["update", "s", "--metadata", "a=1", "--metadata", "a=2"], "--metadata sets 'a' twice"),
+        (["update", "s", "--metadata", "a"], "--metadata must be KEY=VALUE"),
         (["update", "s", "--tag", "a", "--add-tag", "b"], "Qoder sessions have no tags"),
-        (["update", "s", "--credential", "c"], "go with --model"),
+        (["update", "s", "--credential", "c"], "need --model"),
         (["update", "s", "--model", "m", "--model-parameters", "[]"], "a JSON object, not a list"),
-        (["update", "s", "--native-json", "{"], "--native-json takes a JSON object, @FILE or -"),
+        (["update", "s", "--native-json", "{"], "--native-json must be a JSON object, @FILE, or - for stdin"),
         (["update", "s", "--native-json", "@nowhere"], "No such file"),
         (
             ["update", "s", "--native-json", '{"agnt": 1}'],
-            "agnt: Extra inputs are not permitted. QoderSessionChanges knows:",
+            "agnt: Extra inputs are not permitted. QoderSessionChanges accepts:",
         ),
-        (["create", "--capability", "a=}"], "--capability takes REF, or REF={...} with its configuration in JSON"),
-        (["list", "--created-after", "yesterday"], "--created-after takes a time such as"),
-        (["list", "--set", "nonsense"], "--set takes KEY=VALUE"),
+        (["create", "--capability", "a=}"], "--capability must be REF, or REF={...} with a configuration in JSON"),
+        (["list", "--created-after", "yesterday"], "--created-after must be a time such as"),
+        (["list", "--set", "nonsense"], "--set must be KEY=VALUE"),
         (["list", "--set", "tokn=x"], "unknown setting 'tokn'"),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_secret_is_refused_on_the_command_line(shell: Shell) -> None:
     ran = shell.run("sessions", "list", "--set", "token=pt-c4n4ry")
 
     assert ran.code == 2
-    assert "put it in the environment variable QODER_ACCESS_TOKEN, or in a profile" in " ".join(ran.err.split())
+    assert "set QODER_ACCESS_TOKEN, or store it in a profile" in " ".join(ran.err.split())
     assert "c4n4ry" not in ran.err
 
 
@@ -225,7 +225,10 @@ def test_an_emulator_may_be_started_for_one_command() -> None:
     assert (made["title"], made["model"]["id"]) == ("Tried", "demo-model")
     assert shell.run("agents", "list", "--emulated", "--provider", "qoder", POLYSESSION_PROFILE="nobody").code == 0
     refused = shell.run("sessions", "list", "--emulated", "--set", "user_id=me")
-    assert (refused.code, "leave --set and --profile out" in " ".join(refused.err.split())) == (2, True)
+    assert (refused.code, "--emulated cannot be combined with --set or --profile" in " ".join(refused.err.split())) == (
+        2,
+        True,
+    )
 
 
 def test_the_help_lists_every_status() -> None:
@@ -245,7 +248,7 @@ def test_a_terminal_confirms_a_deletion(shell: Shell, session: str, monkeypatch:
 
 def test_without_a_terminal_a_deletion_needs_yes(shell: Shell, session: str) -> None:
     refused = shell.run("sessions", "delete", session)
-    assert (refused.code, "give --yes" in refused.err) == (2, True)
+    assert (refused.code, "add --yes" in refused.err) == (2, True)
     assert shell.run("sessions", "get", session).code == 0
     assert shell.run("sessions", "delete", session, "--yes").code == 0
 
@@ -260,7 +263,7 @@ def test_an_unknown_field_is_refused_before_anything_is_sent(shell: Shell) -> No
     before = len(shell.done("sessions", "list", "--json").lines)
     refused = shell.run("sessions", "create", "--agent", "a", "--environment", "e", "--fields", "id,titel").error
     assert (refused["exit_code"], refused["kind"]) == (2, "UsageError")
-    assert "there is no field 'titel'; this command writes" in refused["message"]
+    assert "unknown field 'titel'; this command writes" in refused["message"]
     assert len(shell.done("sessions", "list", "--json").lines) == before
 
 

@@ -77,9 +77,9 @@ def test_a_message_with_a_gap_inside_is_written_again_whole() -> None:
 
     assert lines == [
         "a",
-        "[the connection broke, and part of the stream is missing]",
+        "[the connection was lost, and part of the stream is missing]",
         "c",
-        "[the whole message again:]",
+        "[the complete message:]",
         "abc",
     ]
 

@@ -115,7 +115,7 @@ def test_a_passed_deadline_tells_the_same(shell: Shell, session: str) -> None:
     left = shell.run("run", session, "/slow 300", "--deadline", "0.3")
 
     assert (left.code, "the turn continues on the backend" in left.err) == (11, True)
-    assert shell.done("sessions", "cancel", session).out == "requested\n"
+    assert shell.done("sessions", "cancel", session).out == "cancellation requested\n"
 
 
 def test_ctrl_c_tells_that_an_attended_turn_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,9 +124,9 @@ def test_ctrl_c_tells_that_an_attended_turn_ends(monkeypatch: pytest.MonkeyPatch
         shell = shell_for(emulator)
         left = shell.run("run", created(shell, emulator), "/slow 3")
 
-    assert (left.code, left.err) == (130, "the turn ends, because its stream was left\n")
+    assert (left.code, left.err) == (130, "the turn ends, because this backend stops a turn without a reader\n")
     left = Shell().run("ask", "--provider", "qoder", "--emulated", "/slow 3")
-    assert (left.code, left.err) == (130, "the turn ends, because the emulator stops\n")
+    assert (left.code, left.err) == (130, "the turn ends, because its emulator stops\n")
 
 
 @pytest.fixture
@@ -185,15 +185,15 @@ def test_ask_reads_stdin(words: list[str], typed: str, message: str) -> None:
     ("arguments", "message"),
     [
         (["answer", "s"], "give --approve, --deny, --output or --reply"),
-        (["answer", "s", "--output", "a"], "--output takes KEY=VALUE"),
-        (["run", "s", ""], "a message needs content"),
-        (["ask", "-c", "hello"], "there is no session to continue"),
-        (["ask", "-c", "--emulated", "hello"], "leave --session and --emulated out"),
-        (["ask", "-c", "--agent", "a", "hello"], "the session exists: leave --agent"),
-        (["ask", "--model-type", "t", "hello"], "go with --model"),
-        (["chat", "--session", "s", "--agent", "a"], "the session exists: leave --agent"),
-        (["chat", "--credential", "c"], "go with --model"),
-        (["chat", "qoder", "--provider", "everruns"], "give one of the two"),
+        (["answer", "s", "--output", "a"], "--output must be ID=TEXT"),
+        (["run", "s", ""], "the message is empty"),
+        (["ask", "-c", "hello"], "no session to continue"),
+        (["ask", "-c", "--emulated", "hello"], "--continue cannot be combined with --session"),
+        (["ask", "-c", "--agent", "a", "hello"], "--agent, --environment and --model are only for new sessions"),
+        (["ask", "--model-type", "t", "hello"], "need --model"),
+        (["chat", "--session", "s", "--agent", "a"], "--agent, --environment and --model are only for new sessions"),
+        (["chat", "--credential", "c"], "need --model"),
+        (["chat", "qoder", "--provider", "everruns"], "give only one"),
     ],
 )
 def test_wrong_options_are_usage_errors(arguments: list[str], message: str, shell: Shell) -> None:

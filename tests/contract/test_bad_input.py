@@ -131,5 +131,5 @@ def test_the_name_of_a_further_header_is_checked_too(name: str) -> None:
         error = failure(SYNC, "agentscope", elsewhere.url, headers={name: "x"})
 
     assert type(error) is UsageError
-    assert "is not the name of a header" in error.message or "is set by polysession" in error.message
+    assert "is not a valid header name" in error.message or "is set by polysession" in error.message
     assert (error.message.isprintable(), elsewhere.connections) == (True, 0)

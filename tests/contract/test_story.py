@@ -19,9 +19,9 @@ ALWAYS = {
     "set title": "'Done'",
     "stream a turn": "4 deltas",
     "use a tool": "lookup",
-    "run a tool here": "completed",
-    "delete": "gone",
-    "read again": "NotFound",
+    "run a client tool": "completed",
+    "delete": "deleted",
+    "read after delete": "NotFound",
 }
 WHERE_SUPPORTED = {
     "cancel a turn": "requested",

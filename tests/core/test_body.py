@@ -66,7 +66,7 @@ def test_a_small_chunk_that_stands_for_much_comes_in_small_pieces(encoding: str)
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "deflate,gzip", "\x1b[31m"])
 def test_what_was_not_asked_for_is_refused(encoding: str) -> None:
-    with pytest.raises(MalformedResponse, match="only gzip, deflate was asked for") as caught:
+    with pytest.raises(MalformedResponse, match="only gzip, deflate are supported") as caught:
         Decompressor(encoding)
 
     assert "\x1b" not in str(caught.value)
@@ -106,13 +106,13 @@ def test_a_body_must_have_its_end(encoding: str, compress: Callable[[bytes], byt
     if encoding in {"", "identity"}:
         cut.finish()
     else:
-        with pytest.raises(ConnectionLost, match="its end is missing"):
+        with pytest.raises(ConnectionLost, match="the data is truncated"):
             cut.finish()
 
 
 @pytest.mark.parametrize("size", [0, -1, True, 1.5, "64", None])
 def test_a_bound_is_a_whole_number_above_zero(size: Any) -> None:
-    with pytest.raises(UsageError, match="it must be a whole number above zero"):
+    with pytest.raises(UsageError, match="max_body_bytes must be a whole number above zero"):
         check_max_body_bytes(size)
 
 

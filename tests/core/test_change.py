@@ -81,17 +81,17 @@ def test_changes_leave_alone_what_is_not_given() -> None:
 @pytest.mark.parametrize(
     ("request_type", "values", "said"),
     [
-        (NewSession, {"title": 5}, "wrong argument: title: Input should be a valid string"),
+        (NewSession, {"title": 5}, "invalid argument: title: Input should be a valid string"),
         (
             NewSession,
             {"metadata": {"a": "x", "b": object()}},
-            "wrong argument: metadata: input was not a valid JSON value",
+            "invalid argument: metadata: input was not a valid JSON value",
         ),
         (NewSession, {"native": "x"}, "native: Input should be an instance of NativeBody"),
-        (NewSession, {"colour": "red"}, "wrong argument: colour: Extra inputs are not permitted"),
-        (NewAgent, {}, "wrong argument: name: Field required"),
-        (NewAgent, {"name": None}, "wrong argument: name: Input should be a valid string"),
-        (SessionChanges, {"title": 5}, "wrong argument: title: Input should be a valid string"),
+        (NewSession, {"colour": "red"}, "invalid argument: colour: Extra inputs are not permitted"),
+        (NewAgent, {}, "invalid argument: name: Field required"),
+        (NewAgent, {"name": None}, "invalid argument: name: Input should be a valid string"),
+        (SessionChanges, {"title": 5}, "invalid argument: title: Input should be a valid string"),
         (SessionChanges, {"tags": "abc"}, "tags: 'str' instances are not allowed as a Sequence value"),
         (SessionChanges, {"add_tags": None}, "add_tags: Input should be an instance of Sequence"),
         (SessionQuery, {"statuses": ["idle"]}, "statuses: Input should be an instance of SessionStatus"),

@@ -118,16 +118,16 @@ def test_several_odd_values_are_all_named() -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "the body is empty where a JSON object was expected"),
-        (b" \r\n", "the body is empty where a JSON object was expected"),
+        (b"", "the body is empty, not a JSON object"),
+        (b" \r\n", "the body is empty, not a JSON object"),
         (b"[]", "the body is not a JSON object"),
         (b"null", "the body is not a JSON object"),
         (b"<html>", "the body is not a JSON object"),
         (b'{"id": "w"', "the body is not a JSON object"),
-        (b'{"id": "\xff"}', "lacks a readable id"),
-        (b'{"title": "T"}', "lacks a readable id"),
-        (b'{"id": 5}', "lacks a readable id"),
-        (b'{"id": null}', "lacks a readable id"),
+        (b'{"id": "\xff"}', "has no valid id"),
+        (b'{"title": "T"}', "has no valid id"),
+        (b'{"id": 5}', "has no valid id"),
+        (b'{"id": null}', "has no valid id"),
     ],
 )
 def test_what_is_of_no_use_is_malformed(content: bytes, what: str) -> None:
@@ -254,5 +254,5 @@ def test_a_cursor_is_opaque_text_that_reads_back() -> None:
 
 @pytest.mark.parametrize("cursor", ["", "é", "!!!!", "e30", encode_cursor(Place("a"))[:-3], "bm8"])
 def test_a_foreign_cursor_is_refused_by_the_name_of_the_backend(cursor: str) -> None:
-    with pytest.raises(UsageError, match="is not a cursor of a stream of Acme"):
+    with pytest.raises(UsageError, match="is not a stream cursor of Acme"):
         decode_cursor(Place, cursor, "Acme")

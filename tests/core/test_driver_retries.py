@@ -167,7 +167,7 @@ def test_a_lost_answer_to_a_change_leaves_the_outcome_unknown(runner: ClientRunn
 
     assert isinstance(error, ConnectionLost)
     assert error.outcome_unknown
-    assert "may have carried the request out" in str(error)
+    assert "may have executed the request" in str(error)
 
 
 @both_runners
@@ -206,7 +206,7 @@ def test_a_session_that_was_made_and_cannot_be_read_is_not_made_again(runner: Cl
     error = Script(ok([], 201)).failure(runner, lambda client: client.sessions.create())
 
     assert (type(error), error.attempts) == (MalformedResponse, 1)
-    assert "may have carried the request out" in str(error)
+    assert "may have executed the request" in str(error)
 
 
 @both_runners
@@ -267,6 +267,6 @@ def test_a_server_fault_of_a_change_warns_before_it_is_repeated(runner: ClientRu
 
     assert isinstance(error, ServerError)
     assert str(error) == (
-        "acme sessions.update: Internal Server Error. The backend may have carried the request out all the same:"
-        " read before you repeat it (HTTP 500)"
+        "acme sessions.update: Internal Server Error. The backend may have executed the request:"
+        " check before you repeat it (HTTP 500)"
     )

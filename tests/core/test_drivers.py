@@ -97,7 +97,7 @@ def test_time_limits_are_ours_if_given_and_else_those_of_the_http_client(
 @pytest.mark.parametrize("client_class", [Client, AsyncClient])
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), "30"])
 def test_an_impossible_time_limit_is_refused(client_class: Any, timeout: Any) -> None:
-    with pytest.raises(UsageError, match=f"timeout is {timeout!r}; it must be a number of seconds above zero"):
+    with pytest.raises(UsageError, match=f"timeout must be a number of seconds above zero.*not {timeout!r}"):
         client_class("acme", token=TOKEN, timeout=timeout)
 
 

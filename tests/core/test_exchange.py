@@ -33,7 +33,7 @@ from support.acme import BASE_URL, TOKEN, AcmeProvider, AcmeSettings, acme
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 READ, WRITE, DELETION = Call("GET", "/s"), Call("POST", "/s"), Call("DELETE", "/s")
 KEYED = Call("POST", "/s", idempotency_header="acme-key")
-DOUBT = "The backend may have carried the request out all the same: read before you repeat it"
+DOUBT = "The backend may have executed the request: check before you repeat it"
 
 exchange = Exchange(acme())
 
@@ -150,11 +150,11 @@ def test_the_request_id_is_kept(headers: dict[str, str], content: bytes, request
     ("status", "content", "message"),
     [
         (404, body(message="No session s1."), "No session s1."),
-        (404, b"", "there is no such resource, or the base URL is not this backend's"),
-        (401, b"", "the backend does not accept the credential"),
+        (404, b"", "the resource does not exist, or base_url is not the address of this backend"),
+        (401, b"", "the backend does not accept the credential: check it or renew it"),
         (429, b" ", "too many requests"),
-        (503, b"", "the backend failed and gave no reason"),
-        (400, b"", "the backend refused the request and gave no reason"),
+        (503, b"", "the backend failed without giving a reason"),
+        (400, b"", "the backend refused the request without giving a reason"),
         (500, b"Internal Server Error", "Internal Server Error"),
         (502, b"<html><head><title>502 Bad Gateway</title>", 'an HTML page titled "502 Bad Gateway"'),
         (400, body(odd="shape"), '{"odd": "shape"}'),
@@ -174,7 +174,7 @@ def test_the_message_is_what_the_backend_said_or_what_the_status_means(
 def test_a_redirect_names_its_target(headers: dict[str, str], target: str) -> None:
     error = refusal(Response(302, headers, b"moved"))
 
-    assert f"redirects to {target}; this is not followed" in error.message
+    assert f"redirects to {target}. Redirects are not followed" in error.message
 
 
 @pytest.mark.parametrize(("headers", "seconds"), [({"retry-after": "7"}, 7.0), ({}, None)])
@@ -188,21 +188,16 @@ def test_a_rate_limit_tells_how_long_to_wait(headers: dict[str, str], seconds: f
 @pytest.mark.parametrize(
     ("error", "error_class", "unknown", "said"),
     [
-        (
-            httpx.ConnectError("refused"),
-            ConnectError,
-            False,
-            f"refused. Is base_url '{acme().settings.base_url}' right",
-        ),
-        (httpx.ProxyError("407"), ConnectError, False, "no connection could be made: 407"),
-        (httpx.UnsupportedProtocol("ftp"), ConnectError, False, "no connection could be made: ftp"),
-        (httpx.ConnectTimeout(""), NetworkTimeout, False, r"no answer in time \(ConnectTimeout\)"),
-        (httpx.PoolTimeout(""), ConnectError, False, "each live stream holds one"),
-        (httpx.ReadTimeout(""), NetworkTimeout, True, r"no answer in time \(ReadTimeout\)"),
-        (httpx.WriteTimeout(""), NetworkTimeout, True, r"no answer in time \(WriteTimeout\)"),
-        (httpx.ReadError(""), ConnectionLost, True, "incomplete, or is not HTTP: ReadError"),
-        (httpx.RemoteProtocolError("cut"), ConnectionLost, True, "incomplete, or is not HTTP: cut"),
-        (httpx.DecodingError("gzip"), ConnectionLost, True, "incomplete, or is not HTTP: gzip"),
+        (httpx.ConnectError("refused"), ConnectError, False, f"cannot connect to '{acme().settings.base_url}': refused"),
+        (httpx.ProxyError("407"), ConnectError, False, r"cannot connect to '.*': 407"),
+        (httpx.UnsupportedProtocol("ftp"), ConnectError, False, r"cannot connect to '.*': ftp"),
+        (httpx.ConnectTimeout(""), NetworkTimeout, False, r"no response in time \(ConnectTimeout\)"),
+        (httpx.PoolTimeout(""), ConnectError, False, "each open stream holds one"),
+        (httpx.ReadTimeout(""), NetworkTimeout, True, r"no response in time \(ReadTimeout\)"),
+        (httpx.WriteTimeout(""), NetworkTimeout, True, r"no response in time \(WriteTimeout\)"),
+        (httpx.ReadError(""), ConnectionLost, True, "incomplete or not valid HTTP: ReadError"),
+        (httpx.RemoteProtocolError("cut"), ConnectionLost, True, "incomplete or not valid HTTP: cut"),
+        (httpx.DecodingError("gzip"), ConnectionLost, True, "incomplete or not valid HTTP: gzip"),
     ],
 )
 def test_a_missing_answer_is_classified_by_how_it_failed(
@@ -375,7 +370,7 @@ def test_a_cause_that_quotes_a_secret_is_left_out() -> None:
     found = failure(httpx.RemoteProtocolError(f"illegal line: bytearray(b'{TOKEN}&')"), careful)
 
     assert found.__cause__ is None
-    assert found.message == "the answer is incomplete, or is not HTTP: illegal line: bytearray(b'***')"
+    assert found.message == "the response is incomplete or not valid HTTP: illegal line: bytearray(b'***')"
 
 
 def test_of_two_secrets_the_longer_is_struck_first() -> None:

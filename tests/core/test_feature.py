@@ -67,9 +67,9 @@ def test_a_feature_is_given_as_such_or_by_its_value(feature: Any) -> None:
     [
         ("sessions.create agnt", "Did you mean 'sessions.create agent'?"),
         ("SESSIONS_CREATE_AGENT", "Did you mean 'sessions.create agent'?"),
-        ("", "there is no feature ''."),
-        (None, "there is no feature None."),
-        (5, "there is no feature 5."),
+        ("", "unknown feature ''."),
+        (None, "unknown feature None."),
+        (5, "unknown feature 5."),
     ],
 )
 def test_another_feature_is_a_usage_error_with_a_suggestion(feature: Any, guess: str) -> None:

@@ -95,7 +95,7 @@ def test_a_query_holds_what_was_given(query: dict[str, Any], path: str) -> None:
 
 
 def test_a_query_with_half_a_surrogate_pair_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="cannot be sent in an address"):
+    with pytest.raises(UsageError, match="cannot be sent in a URL"):
         with_query("/s", {"cursor": "\ud800"})
 
 

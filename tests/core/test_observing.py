@@ -223,7 +223,7 @@ def test_the_log_tells_calls_and_interruptions_and_no_secret(
     lines = [record.getMessage() for record in caplog.records if record.name == "polysession"]
     assert lines[0] == f"sessions.run: GET {server.url}/***/sessions/s1/stream, attempt 1"
     assert lines[1].startswith("sessions.run: 200 after 0.")
-    assert any("the stream broke (" in line and "opening it again" in line for line in lines)
+    assert any("the stream was interrupted (" in line and "reconnecting" in line for line in lines)
     assert TOKEN not in caplog.text
 
 
@@ -290,8 +290,8 @@ def test_why_a_stream_broke_is_told_in_a_line(observation: Observation, caplog: 
     caplog.set_level(logging.DEBUG, "polysession")
     observation.interrupted("sessions.stream", ConnectionLost(STRANGE, request_id="req_1"), 0.5)
 
-    broke = r"the stream broke (\x1b[2J\u202e\x9b\r\nERROR ***)"
-    assert caplog.messages == [f"sessions.stream: {broke}, request id req_1; opening it again in 0.50 s"]
+    broke = r"the stream was interrupted (\x1b[2J\u202e\x9b\r\nERROR ***)"
+    assert caplog.messages == [f"sessions.stream: {broke}, request id req_1; reconnecting in 0.50 s"]
 
 
 def test_without_observers_nothing_is_watched() -> None:
@@ -326,7 +326,7 @@ def test_a_mistaken_observer_is_refused() -> None:
     [
         (Notes(), "observers must be a list of observers"),
         ("notes", "observers must be a list of observers"),
-        ([Notes], "the observer Notes is a class: give an object of it"),
+        ([Notes], "the observer Notes is a class; pass an instance of it"),
         ([NOTES, NOTES], "is given twice"),
         ([5], "implements no hook"),
     ],

@@ -31,7 +31,7 @@ def test_a_turn_waits_for_its_place(emulator: EmulatorHandle) -> None:
         first, second = (client.sessions.create(agent=emulator.agent_id) for _ in range(2))
         with client.sessions.run(first, "hello") as turn:
             with (
-                pytest.raises(DeadlineExceeded, match="1 turns of this client were open"),
+                pytest.raises(DeadlineExceeded, match="max_turns=1 turns were open"),
                 client.with_options().sessions.run(second, "hello", deadline_s=0.05),
             ):
                 pass
@@ -71,7 +71,7 @@ def test_an_async_turn_waits_for_its_place(emulator: EmulatorHandle) -> None:
         async with AsyncClient("everruns", max_turns=1, **emulator.settings) as client:
             first, second = [await client.sessions.create(agent=emulator.agent_id) for _ in range(2)]
             async with client.sessions.run(first, "hello") as turn:
-                with pytest.raises(DeadlineExceeded, match="1 turns of this client were open"):
+                with pytest.raises(DeadlineExceeded, match="max_turns=1 turns were open"):
                     async with client.sessions.run(second, "hello", deadline_s=0.05):
                         pass
                 asking = asyncio.create_task(client.sessions.ask(second, "hi"))

@@ -250,7 +250,7 @@ def test_every_field_of_a_request_has_a_feature(
 def test_tags_are_replaced_or_edited_not_both(tags: list[str] | None, edit: str) -> None:
     verb = Operations(Recorder()).update_session("s1", tags=tags, **{edit: ["b"]})
 
-    assert "either it, or add_tags and remove_tags" in refusal(lambda: next(verb)).message
+    assert "either tags, or add_tags and remove_tags" in refusal(lambda: next(verb)).message
 
 
 NATIVES: list[tuple[Verb, NativeBody]] = [
@@ -279,7 +279,7 @@ def test_a_native_body_of_another_kind_is_refused(verb: Verb, body: NativeBody) 
 def test_a_native_body_is_refused_where_the_provider_takes_none() -> None:
     flow = Operations(acme()).create_agent(name="a", native=AcmeNewSession())
 
-    assert refusal(lambda: next(flow)).message == "acme takes no native body here"
+    assert refusal(lambda: next(flow)).message == "acme accepts no native body for this operation"
 
 
 HANDLES: list[Verb] = [
@@ -300,10 +300,10 @@ def test_a_session_is_given_whole_or_by_its_id(verb: Verb, session: Session | st
 @pytest.mark.parametrize(
     ("session", "said"),
     [
-        (THEIRS, "Session 's1' comes from provider 'other'; this client speaks to 'acme'"),
+        (THEIRS, "Session 's1' comes from provider 'other'; this client uses 'acme'"),
         (OUR_AGENT, "the session id must be text, not Agent"),
         (None, "the session id must be text, not NoneType"),
-        ("../agents", "the session id '../agents' holds '/'"),
+        ("../agents", "the session id '../agents' contains '/'"),
     ],
 )
 def test_a_handle_of_nothing_of_ours_makes_no_call(verb: Verb, session: Any, said: str) -> None:
@@ -376,7 +376,7 @@ def test_a_list_passes_its_cursor_on() -> None:
 def test_a_wrong_argument_is_named() -> None:
     flow = Operations(acme()).create_session(title=5)
 
-    assert refusal(lambda: next(flow)).message == "wrong argument: title: Input should be a valid string"
+    assert refusal(lambda: next(flow)).message == "invalid argument: title: Input should be a valid string"
 
 
 def missing(*, outcome_unknown: bool) -> NotFound:

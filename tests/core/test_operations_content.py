@@ -112,18 +112,18 @@ def test_content_becomes_blocks(verb: Verb, content: Any, blocks: tuple[Block, .
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "a message needs content"),
-        ([], "a message needs content"),
+        ("", "the message is empty"),
+        ([], "the message is empty"),
         (None, "text or a list of blocks, not a NoneType"),
         (7, "not a int"),
         (HELLO, "not a TextBlock"),
         ({"type": "text"}, "not a dict"),
-        (["hello"], "TextBlock and MediaBlock, not of str"),
-        (b"hello", "TextBlock and MediaBlock, not of int"),
-        ([HELLO, ThinkingBlock(text="hm")], "not of ThinkingBlock"),
+        (["hello"], "TextBlock or MediaBlock, not str"),
+        (b"hello", "TextBlock or MediaBlock, not int"),
+        ([HELLO, ThinkingBlock(text="hm")], "not ThinkingBlock"),
         ([MediaBlock(type="image")], "the image needs exactly one of url, data and file_id"),
         ([MediaBlock(type="document", url="u", file_id="f")], "the document needs exactly one of"),
-        ([MediaBlock(type="image", data="aGk=")], "the image needs its media_type"),
+        ([MediaBlock(type="image", data="aGk=")], "the image has data, and needs a media_type"),
     ],
 )
 def test_content_that_cannot_be_said_is_refused(verb: Verb, content: Any, message: str) -> None:
@@ -156,15 +156,15 @@ def test_answers_are_handed_on(verb: Verb, answers: tuple[Answer, ...]) -> None:
 @pytest.mark.parametrize(
     ("verb", "answers", "message"),
     [
-        (ANSWER, [], "nothing to answer with"),
-        (ANSWER, None, "answers come in a list, not as a NoneType"),
-        (ANSWER, Approve("t1"), "answers come in a list, not as a Approve"),
+        (ANSWER, [], "the list of answers is empty"),
+        (ANSWER, None, "answers must be a list, not a NoneType"),
+        (ANSWER, Approve("t1"), "answers must be a list, not a Approve"),
         (RUN, Approve("t1"), "not a Approve"),
         (ANSWER, "yes", "not a str"),
         (ANSWER, [Approve("t1"), HELLO], "not a TextBlock"),
         (RUN, [Approve("t1"), HELLO], "not a TextBlock"),
         (RUN, [HELLO, Approve("t1")], "not a TextBlock"),
-        (ANSWER, [Approve("t1"), Deny(APPROVAL)], "answered twice"),
+        (ANSWER, [Approve("t1"), Deny(APPROVAL)], "has two answers"),
     ],
 )
 def test_answers_that_make_no_sense_are_refused(verb: Verb, answers: Any, message: str) -> None:
@@ -199,7 +199,7 @@ def test_an_answer_needs_its_feature(verb: Verb, answer: Answer, feature: Featur
 )
 def test_verbs_need_their_feature_and_a_session_of_ours(feature: Feature, call: Verb) -> None:
     assert isinstance(refusal(call, "s1", without(feature)), UnsupportedOperation)
-    assert "is not a session id" in refusal(call, "").message
+    assert "the session id must not be ''" in refusal(call, "").message
     assert "comes from provider 'other'" in refusal(call, Session(provider="other", id="s1")).message
 
     provider = Recorder()

@@ -160,12 +160,12 @@ def test_a_handle_carries_its_owner(user_id: str | None, handle: Any, owner: str
 def test_the_session_of_alice_is_never_read_from_bob(handle: Any) -> None:
     error = refusal(lambda operations: operations.get_session(handle), owned("bob"))
 
-    assert error.message == "session 's1' is owned by 'alice', and this client is of user_id 'bob'"
+    assert error.message == "session 's1' belongs to 'alice', but the user_id of this client is 'bob'"
 
 
 @pytest.mark.parametrize("handle", [of(None), "s1", SessionRef("s1")])
 def test_a_client_of_many_users_needs_an_owner(handle: Any) -> None:
-    assert "session 's1' needs its owner" in refusal(lambda ops: ops.get_session(handle), owned(None)).message
+    assert "session 's1' needs an owner" in refusal(lambda ops: ops.get_session(handle), owned(None)).message
 
 
 @pytest.mark.parametrize("owner", ["", "a/b", ".."])
@@ -183,8 +183,8 @@ def test_an_owner_stands_in_a_path(owner: str) -> None:
 def test_a_creation_and_a_list_have_an_owner(verb: Any) -> None:
     assert asked(verb, owned("alice"))[0].owner == "alice"
     assert asked(lambda operations: verb(operations, owner="bob"), owned(None))[0].owner == "bob"
-    assert "this call needs its owner" in refusal(verb, owned(None)).message
-    assert "is owned by 'bob'" in refusal(lambda operations: verb(operations, owner="bob"), owned("alice")).message
+    assert "this call needs an owner" in refusal(verb, owned(None)).message
+    assert "belongs to 'bob'" in refusal(lambda operations: verb(operations, owner="bob"), owned("alice")).message
 
 
 def test_where_the_credential_decides_an_owner_is_only_information() -> None:
@@ -234,7 +234,7 @@ class Confused(Recorder):
     ],
 )
 def test_an_answer_about_something_else_is_an_error(verb: Callable[[Operations], Flow[Any]]) -> None:
-    with pytest.raises(MalformedResponse, match="the answer is about 's2', and 's1' was asked for"):
+    with pytest.raises(MalformedResponse, match="the response is about 's2', but 's1' was requested"):
         step(verb(Operations(Confused())))
 
 
@@ -249,15 +249,15 @@ def test_a_status_is_given_as_such_or_as_text(status: Any) -> None:
 def test_an_unknown_status_is_refused() -> None:
     error = refusal(lambda operations: operations.list_sessions(statuses=["busy"])(None))
 
-    assert error.message.startswith("there is no status 'busy'; there are idle, running, ")
-    assert refusal(lambda operations: operations.list_sessions(statuses="idle")(None)).message.startswith("wrong arg")
+    assert error.message.startswith("unknown status 'busy'; expected one of idle, running, ")
+    assert refusal(lambda operations: operations.list_sessions(statuses="idle")(None)).message.startswith("invalid arg")
 
 
 @pytest.mark.parametrize(
     "values", [{"model": {"id": "m"}}, {"capabilities": [{"ref": "web"}]}, {"native": {}}, {"environment": {"id": "e"}}]
 )
 def test_a_dict_is_no_model(values: dict[str, Any]) -> None:
-    assert refusal(lambda operations: operations.create_session(**values)).message.startswith("wrong argument: ")
+    assert refusal(lambda operations: operations.create_session(**values)).message.startswith("invalid argument: ")
 
 
 def test_records_are_taken_for_what_they_name() -> None:
@@ -299,10 +299,10 @@ def test_an_answer_fits_its_action(answer: Answer) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Approve(EXECUTION), "action 't2' is answered with ToolOutput, not with Approve"),
-        (Deny(QUESTION), "action 'q1' is answered with Reply, not with Deny"),
-        (ToolOutput(APPROVAL, "42"), "action 't1' is answered with Approve or Deny, not with ToolOutput"),
-        (Reply(EXECUTION, "42"), "action 't2' is answered with ToolOutput, not with Reply"),
+        (Approve(EXECUTION), "action 't2' must be answered with ToolOutput, not with Approve"),
+        (Deny(QUESTION), "action 'q1' must be answered with Reply, not with Deny"),
+        (ToolOutput(APPROVAL, "42"), "action 't1' must be answered with Approve or Deny, not with ToolOutput"),
+        (Reply(EXECUTION, "42"), "action 't2' must be answered with ToolOutput, not with Reply"),
     ],
 )
 def test_an_answer_to_another_kind_of_action_is_refused(answer: Answer, message: str) -> None:
@@ -415,7 +415,7 @@ def test_a_limit_counts_items(limit: Any) -> None:
         lambda operations: operations.list_environments(None, limit=limit),
         lambda operations: operations.list_models(None, limit=limit),
     ):
-        assert refusal(verb).message == f"limit is {limit!r}; it counts items and must be at least 1"
+        assert refusal(verb).message == f"limit must be a whole number above zero, not {limit!r}"
 
 
 def test_another_order_needs_its_feature() -> None:
@@ -428,7 +428,7 @@ def test_another_order_needs_its_feature() -> None:
 
 @pytest.mark.parametrize("cursor", ["", None, 5])
 def test_a_turn_is_rejoined_by_a_cursor(cursor: Any) -> None:
-    assert "the cursor must be text" in refusal(lambda operations: operations.rejoin_turn("s1", cursor)).message
+    assert "the cursor must be the text" in refusal(lambda operations: operations.rejoin_turn("s1", cursor)).message
 
 
 def test_an_environment_is_created_with_declared_fields_only() -> None:

@@ -62,11 +62,11 @@ BROKEN = {
         HOOK + "def polysession_provider(): return dict",
         "returned <class 'dict'>, which is not a subclass of Provider",
     ),
-    "wrong name": (MODULE.format(body="name = 'acme'"), "entry point is named 'other', and its class says 'acme'"),
-    "wrong version": (MODULE.format(body="api_version = 99"), "written for provider API 99; this is 2"),
-    "wrong settings": (MODULE.format(body="settings_type = dict"), "settings_type is not a subclass of Provider"),
+    "wrong name": (MODULE.format(body="name = 'acme'"), "entry point is named 'other', but its class is named 'acme'"),
+    "wrong version": (MODULE.format(body="api_version = 99"), "needs provider API 99; this polysession has 2"),
+    "invalid settings": (MODULE.format(body="settings_type = dict"), "settings_type is not a subclass of Provider"),
     "settings no class": (MODULE.format(body="settings_type = 5"), "settings_type is not a subclass of Provider"),
-    "no such owner": (MODULE.format(body="owner_setting = 'user'"), "'user', which is no setting with a default"),
+    "no such owner": (MODULE.format(body="owner_setting = 'user'"), "'user', which is not a setting with a default"),
     "features no mapping": (
         MODULE.format(body="features = [Feature.SESSIONS_GET]"),
         "features is [<Feature.SESSIONS_GET",
@@ -81,7 +81,7 @@ BROKEN = {
     ),
     "flow missing": (
         MODULE.format(body="features = {Feature.SESSIONS_ARCHIVE: native()}"),
-        "declares 'sessions.archive', and does not define archive_session",
+        "declares 'sessions.archive', but does not define archive_session",
     ),
     "declares nothing": (
         EMPTY + HOOK + "def polysession_provider(): return Empty",
@@ -151,7 +151,7 @@ def test_two_distributions_of_one_name_are_both_named(site: Site) -> None:
 
     assert "acme-sessions 1.0" in caught.value.message
     assert "acme-copy 0.1" in caught.value.message
-    assert "uninstall all but one" in caught.value.message
+    assert "Uninstall all but one" in caught.value.message
 
 
 def test_neither_a_broken_nor_a_duplicate_provider_hurts_another(site: Site) -> None:
@@ -189,13 +189,13 @@ def test_an_unknown_name_lists_the_installed_and_guesses(site: Site, name: str, 
     with pytest.raises(UnknownProvider) as caught:
         load_provider(name)
 
-    assert caught.value.message.startswith(f"there is no provider {name!r}.{guess} Installed: acme, ")
+    assert caught.value.message.startswith(f"unknown provider {name!r}.{guess} Installed: acme, ")
 
 
 def test_without_any_provider_none_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polysession.plugins.distributions", lambda: ())
 
-    with pytest.raises(UnknownProvider, match=r"there is no provider 'acme'\. Installed: none"):
+    with pytest.raises(UnknownProvider, match=r"unknown provider 'acme'\. Installed: none"):
         load_provider("acme")
 
 
@@ -204,7 +204,7 @@ def test_an_entry_point_without_a_distribution_is_named_by_its_value(monkeypatch
     monkeypatch.setattr("polysession.plugins.installed_providers", lambda: {"acme": points})
     load_provider.cache_clear()
 
-    with pytest.raises(DuplicateProvider, match="offered by one and two"):
+    with pytest.raises(DuplicateProvider, match="several packages offer provider 'acme': one and two"):
         load_provider("acme")
 
 
@@ -243,7 +243,7 @@ def test_a_distribution_whose_entry_points_cannot_be_read_harms_nobody(site: Sit
     (tmp_path / "foreign-1.0.dist-info" / "entry_points.txt").write_bytes(b"[\xff]\n")
 
     assert load_provider("acme").name == "acme"
-    with pytest.raises(UnknownProvider, match=r"Not looked at, because their entry points cannot be read: foreign"):
+    with pytest.raises(UnknownProvider, match=r"Skipped, because their entry points cannot be read: foreign"):
         load_provider("acmee")
 
 

@@ -93,21 +93,21 @@ def test_the_default_profile_is_used_where_neither_a_provider_nor_a_profile_is_n
     assert (name, profile and profile.name, profile and profile.new_session) == ("acme", "staging", {"agent": "a"})
     assert choose_provider("other", environ) == ("other", None)
     assert choose_provider(None, environ | {"POLYSESSION_PROVIDER": "other"}) == ("other", None)
-    with pytest.raises(UnknownProvider, match="name a provider"):
+    with pytest.raises(UnknownProvider, match="no provider is given"):
         choose_provider(None, environ, "")
 
 
 def test_a_default_that_does_not_exist_lists_the_profiles(environ: dict[str, str]) -> None:
     write(environ, f'default = "stagin"\n[profiles.staging]\n{STAGING}')
 
-    with pytest.raises(UsageError, match=r"there is no profile 'stagin' in .*\. It has: staging"):
+    with pytest.raises(UsageError, match=r"no profile 'stagin' in .*\. It has: staging"):
         choose_provider(None, environ)
 
 
 def test_a_profile_that_is_asked_for_must_fit_the_provider(environ: dict[str, str]) -> None:
     write(environ, '[profiles.staging]\nprovider = "another"\n')
 
-    with pytest.raises(UsageError, match=r"profile 'staging' in .* is for provider 'another', and 'acme' was"):
+    with pytest.raises(UsageError, match=r"profile 'staging' in .* is for provider 'another', not for 'acme'"):
         settings(environ, "acme")
 
 
@@ -123,7 +123,9 @@ def test_clients_take_a_profile(client_type: type, environ: dict[str, str], monk
 
 
 def test_an_unknown_profile_lists_what_there_is(environ: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=r"there is no profile 'staging' in .*config\.toml\. It has none, or does not"):
+    with pytest.raises(
+        UsageError, match=r"no profile 'staging' in .*config\.toml\. The file has no profiles, or does not"
+    ):
         find_profile("staging", environ)
     write(environ, '[profiles.one]\nprovider = "acme"\n[profiles.two]\nprovider = "acme"\n')
     with pytest.raises(UsageError, match=r"It has: one, two$"):
@@ -134,16 +136,22 @@ def test_an_unknown_profile_lists_what_there_is(environ: dict[str, str]) -> None
     ("text", "said"),
     [
         ("[profiles.staging", "cannot read .*config.toml"),
-        ('[profile.staging]\nprovider = "acme"', r"has 'profile' at its top; expected nothing but 'default' and \["),
+        ('[profile.staging]\nprovider = "acme"', r"has the unknown top-level key 'profile'; expected 'default' and \["),
         ("default = 3", "'default' must be the name of a profile"),
-        ('[profiles.a]\nprovider = "acme"\nnew_session = 3', "'new_session' takes texts for agent, environment"),
-        ('[profiles.a]\nprovider = "acme"\nnew_session = { agnt = "x" }', "'new_session' takes texts for agent, env"),
-        ("profiles = 3", "'profiles' is no table"),
-        ("[profiles.staging]\nregion = 'eu'", 'names no provider: provider = "..."'),
+        (
+            '[profiles.a]\nprovider = "acme"\nnew_session = 3',
+            "'new_session' accepts text values for agent, environment",
+        ),
+        (
+            '[profiles.a]\nprovider = "acme"\nnew_session = { agnt = "x" }',
+            "'new_session' accepts text values for agent, env",
+        ),
+        ("profiles = 3", "'profiles' is not a table"),
+        ("[profiles.staging]\nregion = 'eu'", 'names no provider; add: provider = "..."'),
         ("[profiles]\nstaging = 3", "profile 'staging' in .* names no provider"),
         ("[profiles.staging]\nprovider = 'acme'\ntokn = 'x'", r"unknown setting 'tokn'.* Used: profile 'staging' in"),
-        ("[profiles.staging]\nprovider = 'acme'\ntoken = {file = 'x'}", "wrong setting: token"),
-        ("[profiles.staging]\nprovider = 'acme'\ntoken = {keyring = 'x'}", "a keyring entry is 'service/user'"),
+        ("[profiles.staging]\nprovider = 'acme'\ntoken = {file = 'x'}", "invalid setting: token"),
+        ("[profiles.staging]\nprovider = 'acme'\ntoken = {keyring = 'x'}", "a keyring entry must be 'service/user'"),
         ("[profiles.staging]\nprovider = 'acme'\nregion = {env = 'NONE'}", "variable 'NONE', which is not set"),
     ],
 )
@@ -180,7 +188,9 @@ def test_a_plain_secret_is_warned_about_once_and_never_shown(environ: dict[str, 
         warnings.simplefilter("error")
         settings(environ)
     (warning,) = told
-    assert str(warning.message).startswith(f"{path} holds profiles.staging.token as plain text; refer to it: {{ env")
+    assert str(warning.message).startswith(
+        f"{path} stores profiles.staging.token as plain text; use a reference: {{ env"
+    )
     assert "chmod" not in str(warning.message)
     assert TOKEN not in str(warning.message) + repr(find_profile("staging", environ))
 
@@ -189,7 +199,7 @@ def test_a_plain_secret_is_warned_about_once_and_never_shown(environ: dict[str, 
 def test_a_plain_secret_that_others_can_read_is_told(mode: int, environ: dict[str, str]) -> None:
     path = write(environ, f'[profiles.staging]\nprovider = "acme"\ntoken = "{TOKEN}"\n', mode)
 
-    with pytest.warns(PlainSecretWarning, match=f"Others on this machine can read the file: chmod 600 {path}"):
+    with pytest.warns(PlainSecretWarning, match=f"Other users of this machine can read the file: chmod 600 {path}"):
         settings(environ)
 
 
@@ -231,7 +241,7 @@ def test_a_secret_may_be_in_the_keyring(environ: dict[str, str]) -> None:
     with pytest.raises(MissingCredentials, match="the keyring entry 'acme/eu/bob', which does not exist"):
         settings(environ)
     write(environ, text.format("locked"))
-    with pytest.raises(UsageError, match="the keyring does not answer: locked"):
+    with pytest.raises(UsageError, match="the keyring cannot be read: locked"):
         settings(environ)
 
 

@@ -55,15 +55,15 @@ OTHER_BODIES = pytest.mark.parametrize(
     [
         (b"", "the body is empty"),
         (b" \r\n ", "the body is empty"),
-        (b"Bad gateway", "instead of JSON came: Bad gateway"),
-        (b"x" * 80, "instead of JSON came: " + "x" * 80),
+        (b"Bad gateway", "expected JSON, received: Bad gateway"),
+        (b"x" * 80, "expected JSON, received: " + "x" * 80),
         (b"x" * 81, "it is not JSON: JSON is malformed: invalid character (byte 0)"),
-        (b"<html><title> Log\n in </title>", 'instead of JSON came: an HTML page titled "Log\n in"'),
-        (b"<HTML><body>hi", "instead of JSON came: an HTML page"),
-        (b"<html><title>" + b"x" * 81 + b"</title>", "instead of JSON came: an HTML page"),
+        (b"<html><title> Log\n in </title>", 'expected JSON, received: an HTML page titled "Log\n in"'),
+        (b"<HTML><body>hi", "expected JSON, received: an HTML page"),
+        (b"<html><title>" + b"x" * 81 + b"</title>", "expected JSON, received: an HTML page"),
         (b'{"id": "' + b"x" * 100, "it is not JSON: Input data was truncated"),
         (gzip.compress(b"{}") * 9, "it is not JSON: JSON is malformed: invalid character (byte 0)"),
-        (b'{"a": "\xff"}', 'instead of JSON came: {"a": "\N{REPLACEMENT CHARACTER}"}'),
+        (b'{"a": "\xff"}', 'expected JSON, received: {"a": "\N{REPLACEMENT CHARACTER}"}'),
         (b'{"a": ' + b"[" * 100_000, "it is not JSON: maximum recursion depth exceeded while deserializing an object"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_body_that_is_not_json_is_described(read: Callable[[Response], Any], c
     with pytest.raises(MalformedResponse) as caught:
         read(reply(content))
 
-    assert caught.value.message == f"the backend answered success, with a body that cannot be read: {described}"
+    assert caught.value.message == f"the backend reported success, but its response cannot be read: {described}"
     assert (caught.value.status, caught.value.request_id) == (200, "req-1")
 
 
@@ -88,9 +88,9 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("read", [read_json, lambda response: read_response(read_thing, response)])
-@pytest.mark.parametrize(("content", "kind"), [(b"[]", "list"), (b"null", "NoneType"), (b'"text"', "str")])
+@pytest.mark.parametrize(("content", "kind"), [(b"[]", "a list"), (b"null", "null"), (b'"text"', "text")])
 def test_another_json_value_is_named(read: Callable[[Response], Any], content: bytes, kind: str) -> None:
-    with pytest.raises(MalformedResponse, match=f"instead of a JSON object came a {kind}"):
+    with pytest.raises(MalformedResponse, match=f"expected a JSON object, received {kind}"):
         read(reply(content))
 
 
@@ -109,7 +109,7 @@ def test_a_response_is_read_with_its_problems() -> None:
 
 
 def test_a_response_without_what_is_required_is_malformed() -> None:
-    with pytest.raises(MalformedResponse, match="lacks a readable id") as caught:
+    with pytest.raises(MalformedResponse, match="has no valid id") as caught:
         read_response(read_thing, reply(b'{"size": 3}', 201))
 
     assert (caught.value.status, caught.value.request_id) == (201, "req-1")
@@ -309,6 +309,6 @@ def test_the_frames_of_a_whole_stream_are_read_without_its_unfinished_end() -> N
 
 
 def test_a_page_is_no_stream_of_frames() -> None:
-    with pytest.raises(MalformedResponse, match="text/html, and no stream of events") as caught:
+    with pytest.raises(MalformedResponse, match="text/html, not an event stream") as caught:
         read_frames(Response(200, {"content-type": "text/html"}, b"data: 1\n\n"))
     assert caught.value.status == 200

@@ -228,15 +228,23 @@ def test_a_timeout_of_the_caller_comes_through() -> None:
     ("answer", "error_class", "message"),
     [
         (http(404, '{"message": "no such session"}'), NotFound, "no such session"),
-        (http(422), InvalidRequest, "gave no reason"),
+        (http(422), InvalidRequest, "without giving a reason"),
         (http(302, location="http://127.0.0.1:9/"), UnexpectedRedirect, "redirects to"),
         (http(503), ServerError, "failed"),
         (http(503, "<html><title>Down</title></html>", content_type="text/html"), ServerError, 'titled "Down"'),
-        (http(200, "<html></html>", content_type="text/html"), MalformedResponse, "text/html and no stream"),
-        (http(200, "{}", content_type="application/json"), MalformedResponse, "application/json and no stream"),
-        (http(204), MalformedResponse, "nothing and no stream"),
-        (Stream((b"<html>",), content_type="text/html"), MalformedResponse, "text/html and no stream"),
-        (Answer(b"SSH-2.0\r\n"), ConnectionLost, "is not HTTP"),
+        (
+            http(200, "<html></html>", content_type="text/html"),
+            MalformedResponse,
+            "text/html instead of an event stream",
+        ),
+        (
+            http(200, "{}", content_type="application/json"),
+            MalformedResponse,
+            "application/json instead of an event stream",
+        ),
+        (http(204), MalformedResponse, "nothing instead of an event stream"),
+        (Stream((b"<html>",), content_type="text/html"), MalformedResponse, "text/html instead of an event stream"),
+        (Answer(b"SSH-2.0\r\n"), ConnectionLost, "not valid HTTP"),
     ],
     ids=["404", "422", "302", "503", "503 page", "page", "JSON", "204", "endless page", "not HTTP"],
 )
@@ -337,7 +345,7 @@ def test_a_stream_that_is_compressed_in_an_unknown_way_is_refused_and_closed(str
         assert server.saw_close()
 
     assert isinstance(error, MalformedResponse)
-    assert "only gzip, deflate was asked for" in error.message
+    assert "only gzip, deflate are supported" in error.message
 
 
 @both_stream_runners
@@ -355,7 +363,7 @@ def test_a_stream_is_opened_once(stream_runner: StreamRunner, *, failing: bool) 
         error = stream_runner.failure(server.url, scenario)
 
     assert type(error) is UsageError
-    assert "opened before" in error.message
+    assert "already opened" in error.message
     assert len(server.targets) == 1
 
 

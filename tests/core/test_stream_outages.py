@@ -85,7 +85,7 @@ def test_waits_grow_until_the_attempts_are_used_up(failure: PolysessionError | N
     assert isinstance(error, StreamInterrupted)
     assert (error.cursor, error.events_seen, error.retryable) == ("7", 1, True)
     assert error.__cause__ is failure
-    assert error.message.endswith(failure.message if failure else "the backend closed it")
+    assert error.message.endswith(failure.message if failure else "the backend closed the connection")
 
 
 def test_an_event_ends_an_outage_and_a_connection_alone_does_not() -> None:
@@ -282,7 +282,7 @@ def test_a_deadline_ends_a_wait_for_bytes() -> None:
     loop.feed(None)
 
     assert isinstance(loop.error, DeadlineExceeded)
-    assert loop.error.message == "not ended after 2.0 seconds; the session may still be running"
+    assert loop.error.message == "the deadline of 2.0 seconds passed; the session may still be running"
     assert (loop.error.cursor, loop.error.events_seen) == ("1", 1)
 
 
@@ -387,4 +387,4 @@ def test_an_answered_turn_that_cannot_be_rejoined_is_interrupted(rejoins: tuple[
 def test_a_plan_of_neither_kind_is_named() -> None:
     error = SteppedLoop(StreamPlan()).error
     assert isinstance(error, BrokenProvider)
-    assert "ConnectedStream nor a PolledStream" in str(error)
+    assert "expected a ConnectedStream or a PolledStream" in str(error)

@@ -108,13 +108,13 @@ def test_declarations_are_compared_field_by_field() -> None:
     told = effects(report, "session")
     assert told["title"] == ("emulated", "one more call")
     assert told["metadata"] == ("lost", "use tags")
-    assert told["tags"] == ("emulated", "by sessions.update, after the creation; ten at most")
-    assert told["capabilities"] == ("lost", "new has no such thing")
+    assert told["tags"] == ("emulated", "set it with sessions.update after the creation; ten at most")
+    assert told["capabilities"] == ("lost", "new does not support it")
     assert told["model"][0] == told["agent_id"][0] == told["workspace_id"][0] == "remapped"
     assert told["permission_mode"] == ("gained", "")
     assert told["archived_at"] == ("lost", "acme keeps every session; delete it")
     assert told["messages"][0] == told["status"][0] == "not_applicable"
-    assert "save it with sessions.messages" in told["messages"][1]
+    assert "save the messages with sessions.messages" in told["messages"][1]
 
 
 def test_every_field_of_a_session_is_told_of() -> None:
@@ -140,13 +140,13 @@ def test_operations_events_native_bodies_and_the_resume_contract_are_compared() 
     assert operations["sessions.stream"] == ("not_applicable", "")
     assert effects(report, "events") == {
         "error": ("kept", ""),
-        "message.completed": ("lost", "new declares no such event"),
+        "message.completed": ("lost", "new has no such event"),
         "message.delta": ("gained", ""),
     }
     assert effects(report, "native") == {
         "sessions.create native": ("remapped", "AcmeNewSession replaces AcmeNewSession; the fields differ"),
         "sessions.update native": ("remapped", "AcmeSessionChanges replaces AcmeSessionChanges; the fields differ"),
-        "sessions.list native": ("lost", "new has no typed body for this"),
+        "sessions.list native": ("lost", "new has no native body for this operation"),
         **dict.fromkeys(
             (
                 "agents.create native",
@@ -159,13 +159,15 @@ def test_operations_events_native_bodies_and_the_resume_contract_are_compared() 
         ),
     }
     assert effects(report, "turns") == {
-        "turn_life": ("lost", "new ends a turn when its stream is left"),
-        "when_busy": ("remapped", "queued before, unknown after"),
+        "turn_life": ("lost", "new ends a turn when its stream is closed"),
+        "when_busy": ("remapped", "queued on old, unknown on new"),
         "when_waiting": ("kept", ""),
     }
     effect, reason = effects(report, "resume")["contract"]
     assert effect == "lost"
-    assert reason.startswith("server_replay becomes current_run_replay: after a break, the running turn is replayed")
+    assert reason.startswith(
+        "server_replay becomes current_run_replay: after an interruption, the running turn is replayed"
+    )
 
 
 def test_the_way_back_gains_what_the_way_there_loses() -> None:
@@ -175,7 +177,7 @@ def test_the_way_back_gains_what_the_way_there_loses() -> None:
     assert effects(report, "operations")["sessions.archive"] == ("gained", "")
     assert effects(report, "native")["sessions.list native"] == ("gained", "AcmeSessionQuery")
     assert effects(report, "resume")["contract"][0] == "gained"
-    assert effects(report, "turns")["turn_life"] == ("gained", "a turn continues when its stream is left")
+    assert effects(report, "turns")["turn_life"] == ("gained", "a turn continues when its stream is closed")
     assert "sessions.messages" not in effects(report, "session")["messages"][1]
 
 
@@ -203,7 +205,7 @@ def test_a_session_is_judged_by_what_it_holds() -> None:
     assert told["archived_at"][0] == "lost"
     assert told["created_at"][0] == told["id"][0] == told["raw"][0] == "remapped"
     assert told["messages"][0] == "lost"
-    assert told["messages"][1].startswith("if it has messages: ")
+    assert told["messages"][1].startswith("no backend can import a conversation, if the session has messages; ")
 
 
 def test_an_idle_session_that_was_talked_to_loses_its_conversation_only() -> None:
@@ -212,7 +214,7 @@ def test_an_idle_session_that_was_talked_to_loses_its_conversation_only() -> Non
     told = effects(switch_check("old", "new", held), "session")
 
     assert told["status"] == told["archived_at"] == ("not_applicable", "")
-    assert told["messages"][1].startswith("no backend imports a conversation")
+    assert told["messages"][1].startswith("no backend can import a conversation")
 
 
 def test_an_archived_session_is_archived_again_where_that_is_possible() -> None:
@@ -220,7 +222,7 @@ def test_an_archived_session_is_archived_again_where_that_is_possible() -> None:
 
     told = effects(switch_check("new", "old", held), "session")
 
-    assert told["archived_at"] == ("emulated", "by sessions.archive, after the creation; the time is another")
+    assert told["archived_at"] == ("emulated", "archive the new session with sessions.archive; it gets another time")
 
 
 def test_a_switch_to_the_same_provider_loses_no_feature() -> None:
@@ -235,7 +237,7 @@ def test_a_switch_to_the_same_provider_loses_no_feature() -> None:
 
 
 def test_a_session_of_another_provider_is_refused() -> None:
-    with pytest.raises(UsageError, match="session 's1' comes from provider 'old', not from 'new'"):
+    with pytest.raises(UsageError, match="session 's1' belongs to provider 'old', not to 'new'"):
         switch_check("new", "old", session())
 
 

@@ -173,7 +173,7 @@ def test_wrong_options_are_refused_at_once(qoder: EmulatorHandle, options: dict[
 def test_an_attended_turn_cannot_be_left_alone(qoder: EmulatorHandle, monkeypatch: pytest.MonkeyPatch) -> None:
     with Client("qoder", **qoder.settings) as client:
         monkeypatch.setattr(type(client._provider), "turn_life", TurnLife.ATTENDED)
-        with pytest.raises(UnsupportedOperation, match="a turn of this backend ends when its stream is left"):
+        with pytest.raises(UnsupportedOperation, match="turns of this backend end when their stream is closed"):
             client.sessions.run("s1", "hello", cancel_on_exit=False)
 
 
@@ -182,7 +182,7 @@ def test_an_answer_that_cannot_be_sent_leaves_the_session_waiting(qoder: Emulato
     with Client("qoder", **qoder.settings) as client:
         session = client.sessions.create(**values(qoder))
         with client.sessions.run(session, "/ask", on_action=wrong, deadline_s=20) as turn:
-            with pytest.raises(UsageError, match="an answer is an Approve"):
+            with pytest.raises(UsageError, match="an answer must be an Approve"):
                 turn.wait()
             assert turn.result.outcome is Outcome.REQUIRES_ACTION
         stored = ACTION.dump_json(turn.result.actions[0])

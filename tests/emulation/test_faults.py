@@ -192,7 +192,7 @@ def test_a_fault_waits_for_a_request_that_it_fits() -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="unknown fault kind 'explode'; known are status, refuse, malformed, page, drop"
+        ValueError, match="unknown fault kind 'explode'; expected one of status, refuse, malformed, page, drop"
     ):
         Faults().add(Fault("explode"))  # type: ignore[arg-type]
 

@@ -17,17 +17,17 @@ def test_the_emulator_is_where_the_provider_says() -> None:
 def test_a_provider_may_ship_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AcmeProvider, "emulator", None)
 
-    with pytest.raises(UsageError, match="acme: provider 'acme' ships no emulator"):
+    with pytest.raises(UsageError, match="acme: provider 'acme' has no emulator"):
         load_emulator("acme")
 
 
 @pytest.mark.parametrize(
     ("location", "said"),
     [
-        ("no_such_module:Emulator", "does not load: No module named 'no_such_module'"),
-        ("support.acme_emulator:Absent", "does not load: module 'support.acme_emulator' has no attribute 'Absent'"),
-        ("support.acme_emulator", "does not load"),
-        ("", "does not load"),
+        ("no_such_module:Emulator", "cannot be loaded: No module named 'no_such_module'"),
+        ("support.acme_emulator:Absent", "cannot be loaded: module 'support.acme_emulator' has no attribute 'Absent'"),
+        ("support.acme_emulator", "cannot be loaded"),
+        ("", "cannot be loaded"),
         ("support.acme:AcmeProvider", "is not a subclass of Emulator"),
         ("support.acme:TOKEN", "is not a subclass of Emulator"),
     ],

@@ -60,7 +60,8 @@ def test_anything_but_an_act_is_a_usage_error(wrong: Any) -> None:
     scripts = Scripts()
 
     with pytest.raises(
-        UsageError, match="a script holds Think, Say, UseTools, Ask, Fail, ToolUse, AskApproval, ClientTool,"
+        UsageError,
+        match="the items of a script must be Think, Say, UseTools, Ask, Fail, ToolUse, AskApproval, ClientTool,",
     ):
         scripts.add([Say("a"), wrong])
 

@@ -58,7 +58,7 @@ def test_an_older_generation_is_served_on_request() -> None:
 
 @pytest.mark.parametrize("generation", ["bogus", "seed", None, ["current"]])
 def test_an_unknown_generation_is_a_usage_error(generation: Any) -> None:
-    with pytest.raises(UsageError, match="it is 'current' or 'legacy'"), serve("acme", generation=generation):
+    with pytest.raises(UsageError, match="expected 'current' or 'legacy'"), serve("acme", generation=generation):
         pass
 
 
@@ -74,7 +74,7 @@ def test_a_script_is_queued_for_any_session_or_for_one() -> None:
 
 def test_an_action_runs_in_the_thread_of_the_server() -> None:
     with serve("acme") as handle:
-        with pytest.raises(RuntimeError, match="not answered a request yet"):
+        with pytest.raises(RuntimeError, match="no event loop before its first request"):
             handle.control.run_in_server(threading.current_thread)
         title_of_a_session(handle)
 
@@ -122,7 +122,7 @@ class DeadServer(LoopbackServer):
 def test_a_server_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "_loopback_server", DeadServer)
 
-    with pytest.raises(PolysessionError, match="did not start listening"), serve("acme"):
+    with pytest.raises(PolysessionError, match="did not start in time"), serve("acme"):
         pass
 
 

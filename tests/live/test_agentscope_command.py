@@ -117,7 +117,7 @@ def test_a_turn_is_sent_followed_in_another_process_and_cancelled(terminal: Term
         follower.communicate(timeout=30)
     assert follower.returncode == 130
     assert seen[-1]["outcome"] == "cancelled"
-    assert terminal.run("sessions", "cancel", session) == "nothing running\n"
+    assert terminal.run("sessions", "cancel", session) == "no turn is running\n"
     terminal.run("run", session, "missed")
     later = terminal.json("events", session, "--cursor", seen[-1]["cursor"], "--until-turn-ends", "--deadline", "60")
     assert [event["message"]["content"][0]["text"] for event in later if event["type"] == "message.completed"] == [

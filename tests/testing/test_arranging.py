@@ -99,7 +99,7 @@ def test_a_gap_belongs_to_its_class_alone() -> None:
 
 @pytest.mark.parametrize("key", ["test_nothing", Feature.SESSIONS_DELETE, "test_archiving"])
 def test_a_gap_that_names_no_test_of_the_provider_is_an_error(key: str | Feature) -> None:
-    with pytest.raises(TypeError, match=rf"Everruns.gaps names what is no test for provider 'everruns': {key}$"):
+    with pytest.raises(TypeError, match=rf"Everruns.gaps names unknown tests for provider 'everruns': {key}$"):
         type("Everruns", (Theme,), {"provider": "everruns", "gaps": {key: never("no", raises=NotFound)}})
 
 
@@ -147,5 +147,5 @@ def test_a_gap_may_be_one_case_of_a_test(pytester: pytest.Pytester, monkeypatch:
 
 
 def test_a_gap_of_a_case_names_a_test() -> None:
-    with pytest.raises(TypeError, match=r"names what is no test for provider 'qoder': test_number\[20\]"):
+    with pytest.raises(TypeError, match=r"names unknown tests for provider 'qoder': test_number\[20\]"):
         type("TestX", (Theme,), {"provider": "qoder", "gaps": {"test_number[20]": never("x", raises=KeyError)}})

@@ -118,7 +118,7 @@ def test_a_tape_is_recorded_and_replayed_and_shows_what_has_changed(suite: Suite
     changed.assert_outcomes(passed=1, failed=2, errors=1)
     changed.stdout.fnmatch_lines(
         [
-            "*there is no tape *test_fails.jsonl: record it with --record-mode=once*",
+            "*the tape *test_fails.jsonl does not exist; record it with --record-mode=once*",
             "E* --- recorded: request [0-9] of 4",
             'E* -  *"text": "hello",',
             'E* +  *"text": "hullo",',
@@ -144,7 +144,7 @@ def test_a_suite_runs_live_and_by_tape(suite: Suite) -> None:
     path.unlink()
     missing = suite.run("--polysession-backend=tape")
     missing.assert_outcomes(failed=1, skipped=1)
-    missing.stdout.fnmatch_lines(["*there is no tape *test_turn.jsonl*"])
+    missing.stdout.fnmatch_lines(["*the tape *test_turn.jsonl does not exist*"])
 
 
 def test_without_a_provider_the_message_says_how_to_name_one(suite: Suite) -> None:
@@ -152,4 +152,4 @@ def test_without_a_provider_the_message_says_how_to_name_one(suite: Suite) -> No
     suite.pytester.makepyfile("def test_it(emulator): ...")
     ran = suite.run()
     ran.assert_outcomes(errors=1)
-    ran.stdout.fnmatch_lines(['*no provider is named: mark the test with @pytest.mark.polysession("qoder")*'])
+    ran.stdout.fnmatch_lines(['*no provider is given; mark the test with @pytest.mark.polysession("qoder")*'])

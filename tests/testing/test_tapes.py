@@ -110,7 +110,7 @@ def test_another_body_fails_with_a_readable_difference(runner: ClientRunner, pat
     record(SYNC, path, qoder)
     changed = approved_turn(qoder, "/tool")
     lines = mismatch(path, lambda tape: runner.play("qoder", changed, tape=tape)).splitlines()
-    assert lines[0] == f"a request is not on the tape {path}:"
+    assert lines[0] == f"the tape {path} does not have this request:"
     assert lines[1].startswith("POST /api/v1/cloud/sessions/")
     assert lines[2:] == [
         "--- recorded: request 4 of 8",
@@ -123,7 +123,7 @@ def test_another_body_fails_with_a_readable_difference(runner: ClientRunner, pat
         '           "type": "text"',
         "         }",
         "       ],",
-        "If the program is right, record the tape again with --record-mode=rewrite.",
+        "If the program is correct, record the tape again with --record-mode=rewrite.",
     ]
 
 
@@ -151,7 +151,7 @@ def test_a_mismatch_that_the_program_catches_fails_it_nevertheless(path: Path, q
             client.sessions.get("sess_other")
         raise LookupError("the program's own reaction")
 
-    assert "is not on the tape" in mismatch(path, swallow)
+    assert "does not have this request" in mismatch(path, swallow)
 
 
 def test_once_replays_and_rewrite_records(path: Path, qoder: EmulatorHandle) -> None:
@@ -270,7 +270,7 @@ def test_a_chunk_does_not_come_before_the_message_that_it_answers(path: Path, mo
     recorded_talk(path, HELLO, AFTER_INPUT, WORLD)
     monkeypatch.setattr(tape_streams, "_GRACE_S", 0.1)
     message = mismatch(path, lambda tape: talk(tape.http_client(), "http://anywhere.test", posts=False))
-    assert "the stream of GET /stream waits for POST /chat, which the program does not send" in message
+    assert "the stream of GET /stream waits for POST /chat, which the program did not send" in message
 
 
 @both_runners
@@ -296,7 +296,7 @@ def test_a_program_that_reads_more_of_a_stream_fails(
     with Tape(path) as tape:
         runner.play("qoder", first_event, tape=tape)
     message = mismatch(path, lambda tape: runner.play("qoder", all_events, tape=tape))
-    assert message.startswith("the recorded client left the stream of GET ")
+    assert message.startswith("the program reads the stream of GET ")
 
 
 @both_runners
@@ -330,7 +330,7 @@ def test_requests_match_in_any_order_and_the_same_ones_in_turn(path: Path) -> No
     with Tape(path) as tape:
         assert ask(tape.http_client(), "http://b.test", "b", "a?y=2&x=1", "a?x=1&y=2") == [b"/b2", b"/a1", b"/a3"]
     message = mismatch(path, lambda tape: ask(tape.http_client(), "http://b.test", "b", "b"), partial=True)
-    assert "The tape has this request 1 times, and all of them were answered before" in message
+    assert "The tape has this request 1 times, and the program already made all of them" in message
 
 
 def test_many_turns_at_once_are_replayed(path: Path, qoder: EmulatorHandle) -> None:
@@ -371,7 +371,10 @@ def test_many_turns_at_once_are_replayed(path: Path, qoder: EmulatorHandle) -> N
 def test_a_secret_in_an_answer_fails_the_recording(path: Path, answer: httpx.Response, place: str) -> None:
     headers = {"authorization": "Bearer s3cret-word"}
     http = httpx.Client(transport=httpx.MockTransport(lambda _: answer))
-    with pytest.raises(TapeError, match=f"there is a secret in {place}") as failed, Tape(path, mode="once") as tape:
+    with (
+        pytest.raises(TapeError, match=f"would contain a secret in {place}") as failed,
+        Tape(path, mode="once") as tape,
+    ):
         send(tape.http_client(http), headers)
     assert "s3cret" not in str(failed.value)
     assert not path.exists()
@@ -462,7 +465,7 @@ def test_a_body_loses_nothing(data: bytes, kind: str) -> None:
 def test_another_file_is_no_tape(path: Path, text: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
-    with pytest.raises(TapeError, match="is no tape of version 1"), Tape(path):
+    with pytest.raises(TapeError, match="is not a tape of version 1"), Tape(path):
         pass
 
 
@@ -472,7 +475,7 @@ def test_values_that_only_the_recording_knows_are_remembered(path: Path, qoder: 
         client.sessions.get(session_id)
     with Tape(path) as tape, tape.client() as client:
         assert client.sessions.get(tape.remember("session", lambda: "not called")).id == session_id
-        with pytest.raises(TapeError, match="there is no value 'other' on the tape"):
+        with pytest.raises(TapeError, match=r"has no value 'other'"):
             tape.remember("other", str)
 
 

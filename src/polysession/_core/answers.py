@@ -37,4 +37,4 @@ def check_answer_kind(answer: Answer, action: PendingAction) -> None:
     fitting = _FITTING[action.type]
     if not isinstance(answer, fitting):
         names = " or ".join(kind.__name__ for kind in fitting)
-        raise UsageError(f"action {action.id!r} is answered with {names}, not with {type(answer).__name__}")
+        raise UsageError(f"action {action.id!r} must be answered with {names}, not with {type(answer).__name__}")

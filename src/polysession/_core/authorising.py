@@ -78,7 +78,7 @@ class Authoriser:
             if error.retryable or isinstance(error, AuthenticationFailed):
                 raise
             raise AuthenticationFailed(
-                f"the authorisation was refused: {error.message}",
+                f"authorisation was refused: {error.message}",
                 status=error.status,
                 code=error.code,
                 request_id=error.request_id,
@@ -88,7 +88,7 @@ class Authoriser:
             return fetched
         # Outside the handler: the traceback of the first error holds the body.
         raise MalformedResponse(
-            "the answer with the authorisation cannot be read", status=status, request_id=request_id
+            "the response to the authorisation request cannot be read", status=status, request_id=request_id
         )
 
     def keep(self, fetched: Authorisation, now: datetime, now_s: float) -> None:
@@ -120,4 +120,4 @@ def _check(fetched: Authorisation) -> None:
         try:
             check_header_value(value)
         except ValueError as error:
-            raise MalformedResponse(f"the authorisation cannot be sent: its header {name!r} {error}") from None
+            raise MalformedResponse(f"the header {name!r} for authorisation cannot be sent: it {error}") from None

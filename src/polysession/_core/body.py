@@ -31,7 +31,7 @@ def check_max_body_bytes(size: int) -> int:
         UsageError: The limit is not a whole number above zero.
     """
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise UsageError(f"max_body_bytes is {size!r}; it must be a whole number above zero")
+        raise UsageError(f"max_body_bytes must be a whole number above zero, not {size!r}")
     return size
 
 
@@ -52,7 +52,7 @@ class Decompressor:
             return
         if name not in _WINDOWS:
             raise MalformedResponse(
-                f"the backend compressed its answer with {encoding!r}; only {ACCEPT_ENCODING} was asked for"
+                f"the response has the content encoding {encoding!r}; only {ACCEPT_ENCODING} are supported"
             )
         self._is_gzip = _WINDOWS[name] == _WITH_GZIP_HEAD
         self._has_begun = False
@@ -87,12 +87,12 @@ class Decompressor:
             ConnectionLost: The end of the body, with the checksum, is missing.
         """
         if not self._is_plain and self._has_begun and not self._inflater.eof:
-            raise self._damaged("its end is missing")
+            raise self._damaged("the data is truncated")
 
     def _start_next_member(self) -> None:
         """Start the next member: a gzip body may have several in a row, and nothing else may follow its end."""
         if not self._is_gzip:
-            raise self._damaged("something follows its end")
+            raise self._damaged("there is extra data after its end")
         self._inflater = zlib.decompressobj(_WITH_GZIP_HEAD)
 
     def _after_head(self, chunk: bytes) -> bytes:
@@ -115,6 +115,6 @@ class Decompressor:
             raise self._damaged(str(error)) from error
 
     def _damaged(self, how: str) -> ConnectionLost:
-        lost = ConnectionLost(f"the answer is incomplete, or is not HTTP: it cannot be decompressed: {how}")
+        lost = ConnectionLost(f"the response is incomplete or not valid HTTP: it cannot be decompressed: {how}")
         lost.outcome_unknown = True
         return lost

@@ -71,8 +71,9 @@ def record_reader(shape: type[T], build: Callable[[T, bytes, tuple[str, ...]], R
         try:
             return build(wire, content, problems)
         except ValidationError as error:
-            refused = ", ".join(str(item["loc"][0]) for item in error.errors(include_input=False, include_url=False))
-        raise MalformedResponse(f"the backend's JSON has a value that no record can hold: {refused}")
+            fields = (str(item["loc"][0]) for item in error.errors(include_input=False, include_url=False))
+            refused = ", ".join(dict.fromkeys(fields))
+        raise MalformedResponse(f"it has a value that the record cannot hold: {refused}")
 
     return read
 
@@ -98,7 +99,7 @@ def decode_cursor(shape: type[T], cursor: str, backend: str) -> T:
         return msgspec.json.decode(content, type=shape)
     except (ValueError, msgspec.MsgspecError):
         pass  # outside the handler: the cause would add no information
-    raise UsageError(f"{cursor!r} is not a cursor of a stream of {backend}")
+    raise UsageError(f"{cursor!r} is not a stream cursor of {backend}; pass the cursor of a stream or turn unchanged")
 
 
 def remove_unusable(wire: msgspec.Struct, path: str = "") -> tuple[str, ...]:
@@ -148,9 +149,7 @@ def _read_struct(shape: type[T], content: Any, path: str, problems: list[str]) -
                 values[field.name] = value
     missing = [field.encode_name for field in fields if field.required and field.name not in values]
     if missing:
-        raise MalformedResponse(
-            f"the backend's JSON lacks a readable {' and '.join(f'{path}{name}' for name in missing)}"
-        )
+        raise MalformedResponse(f"it has no valid {' and '.join(f'{path}{name}' for name in missing)}")
     problems += found
     return shape(**values)
 
@@ -203,10 +202,11 @@ def _describe(kind: Any) -> str:
     outer = get_origin(kind) or kind
     if isinstance(outer, type) and issubclass(outer, msgspec.Struct):
         return "an object"
-    return _JSON_WORDS.get(outer, getattr(outer, "__name__", str(outer)))
+    return JSON_WORDS.get(outer, getattr(outer, "__name__", str(outer)))
 
 
-_JSON_WORDS: Final[dict[Any, str]] = {
+JSON_WORDS: Final[dict[Any, str]] = {
+    type(None): "null",
     str: "text",
     int: "a whole number",
     float: "a number",
@@ -219,5 +219,5 @@ _JSON_WORDS: Final[dict[Any, str]] = {
 def _not_an_object(content: Any, path: str) -> str:
     where = path.rstrip(".") or "the body"
     if not bytes(content).strip():
-        return f"{where} is empty where a JSON object was expected"
+        return f"{where} is empty, not a JSON object"
     return f"{where} is not a JSON object"

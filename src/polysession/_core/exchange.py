@@ -72,12 +72,12 @@ _BY_HUNDRED: Final[Mapping[int, type[StatusError]]] = {
 _NOT_CONNECTED: Final = frozenset({"ConnectError", "ProxyError", "UnsupportedProtocol"})
 _NOT_SENT: Final = _NOT_CONNECTED | {"ConnectTimeout", "PoolTimeout"}
 _UNTRUSTED: Final = frozenset({"SSLCertVerificationError", "ClientConnectorCertificateError"})
-_IN_DOUBT: Final = "The backend may have carried the request out all the same: read before you repeat it"
+_IN_DOUBT: Final = "The backend may have executed the request: check before you repeat it"
 _WITHOUT_MESSAGE: Final[Mapping[type[StatusError], str]] = {
-    AuthenticationFailed: "the backend does not accept the credential",
-    NotFound: "there is no such resource, or the base URL is not this backend's",
+    AuthenticationFailed: "the backend does not accept the credential: check it or renew it",
+    NotFound: "the resource does not exist, or base_url is not the address of this backend",
     RateLimited: "too many requests",
-    ServerError: "the backend failed and gave no reason",
+    ServerError: "the backend failed without giving a reason",
 }
 
 
@@ -142,7 +142,9 @@ class Exchange:
         """
         url = (call.base_url or self._base_url) + call.path
         if len(url) > _URL_LIMIT:
-            raise UsageError(f"the call's address would have {len(url)} characters, because an id or a filter is long")
+            raise UsageError(
+                f"the URL would have {len(url)} characters, and at most {_URL_LIMIT} are sent; shorten the id or filter"
+            )
         return url
 
     def headers(
@@ -214,7 +216,7 @@ class Exchange:
         """Return the error for a response that is a success but not the requested stream of events."""
         kind = reply.headers.get("content-type", "nothing")
         error = MalformedResponse(
-            f"the backend answered success, with {kind} and no stream of events",
+            f"the backend reported success, but sent {kind} instead of an event stream",
             status=reply.status,
             request_id=reply.request_id,
             attempts=reply.attempts,
@@ -265,11 +267,11 @@ class Exchange:
         if error_class is UnexpectedRedirect:
             target = self.redact(reply.headers.get("location", "nowhere"))
             return (
-                f"the backend redirects to {target!r}; this is not followed, because credentials must not travel to"
-                " another address. Check base_url"
+                f"the backend redirects to {target!r}. Redirects are not followed, because another address must not"
+                " receive the credential. Check base_url"
             )
         said = self.redact(detail.message or plain_text(reply.content))
-        return said or _WITHOUT_MESSAGE.get(error_class, "the backend refused the request and gave no reason")
+        return said or _WITHOUT_MESSAGE.get(error_class, "the backend refused the request without giving a reason")
 
     def redact(self, text: str) -> str:
         """Return foreign text without secrets and control characters, and not too long."""
@@ -288,14 +290,14 @@ def checked_headers(headers: Mapping[str, str], ours: AbstractSet[str]) -> dict[
         UsageError: A header cannot be sent, or is one that we set ourselves.
     """
     if not isinstance(headers, Mapping):
-        raise UsageError(f"headers is a {type(headers).__name__}; it must map names to text")
+        raise UsageError(f"headers must map names to text, not be a {type(headers).__name__}")
     try:
         named = check_header_names(headers)
     except ValueError as error:
         raise UsageError(f"headers: {error}") from None
     for name in named:
         if name in ours:
-            raise UsageError(f"the header {name!r} is set by polysession, and cannot be given in headers")
+            raise UsageError(f"the header {name!r} is set by polysession; remove it from headers")
     return {name: header_text(value, f"the header {name!r}") for name, value in named.items()}
 
 
@@ -306,7 +308,7 @@ def header_text(value: str, what: str) -> str:
         UsageError: The value is not text, has a character that is not printable ASCII, or starts or ends with a space.
     """
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
-        raise UsageError(f"{what} must be printable ASCII text without spaces at its ends")
+        raise UsageError(f"{what} must be printable ASCII text without leading or trailing spaces")
     return value
 
 
@@ -356,16 +358,16 @@ def _transport_error(error: BaseException, text: str, proxy: str | None, base_ur
     reason = text or type(error).__name__
     if "PoolTimeout" in names:
         found: TransportError = ConnectError(
-            "no connection of the pool became free in time: each live stream holds one. Close some, or raise the limits"
-            " of the HTTP client"
+            "no connection became free in time, and each open stream holds one. Close streams, or raise `limits` of the"
+            " client"
         )
         found.retryable = False
     elif "TimeoutException" in names:
-        found = NetworkTimeout(f"no answer in time ({type(error).__name__})")
+        found = NetworkTimeout(f"no response in time ({type(error).__name__})")
     elif names & _NOT_CONNECTED:
         found = _not_connected(error, reason, proxy, base_url)
     else:
-        found = ConnectionLost(f"the answer is incomplete, or is not HTTP: {reason}")
+        found = ConnectionLost(f"the response is incomplete or not valid HTTP: {reason}")
     found.outcome_unknown = not names & _NOT_SENT
     return found
 
@@ -373,14 +375,14 @@ def _transport_error(error: BaseException, text: str, proxy: str | None, base_ur
 def _not_connected(error: BaseException, reason: str, proxy: str | None, base_url: str) -> ConnectError:
     if not _UNTRUSTED.isdisjoint(_class_names(error)):
         found = ConnectError(
-            f"the backend's certificate is not trusted: {reason}. The environment variable SSL_CERT_FILE may name a"
-            " file with the certificate of its authority"
+            f"the backend's certificate is not trusted: {reason}. To trust its authority, set SSL_CERT_FILE to a file"
+            " with the authority's certificate"
         )
         found.retryable = False
         return found
     if proxy is not None:
-        return ConnectError(f"no connection could be made through the proxy that {proxy} names: {reason}")
-    return ConnectError(f"no connection could be made: {reason}. Is base_url {base_url!r} right, and the backend up?")
+        return ConnectError(f"cannot connect through the proxy in {proxy}: {reason}")
+    return ConnectError(f"cannot connect to {base_url!r}: {reason}. Check base_url, and that the backend is running")
 
 
 def _class_names(error: BaseException | None) -> set[str]:

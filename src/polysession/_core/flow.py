@@ -142,10 +142,10 @@ def path_segment(value: str, what: str) -> str:
     if _PLAIN_ID.fullmatch(value):
         return value
     if value in {"", ".", ".."}:
-        raise UsageError(f"{value!r} is not a {what}")
+        raise UsageError(f"the {what} must not be {value!r}")
     bad = next((char for char in value if char in "/\\" or char.isspace() or not char.isprintable()), None)
     if bad is not None:
-        raise UsageError(f"the {what} {value!r} holds {bad!r}: pass the id exactly as the backend gave it")
+        raise UsageError(f"the {what} {value!r} contains {bad!r}; pass the id exactly as the backend returned it")
     return quote(value, safe="")
 
 
@@ -156,7 +156,7 @@ def _check_path_text(text: str) -> str:
         pass  # the message of the error quotes the text, and a setting may contain anything
     else:
         return text
-    raise ValueError("must be an id that can stand in a path: not empty, without slashes, blanks or control characters")
+    raise ValueError("must be an id without slashes, spaces and control characters, and not empty")
 
 
 PathText = Annotated[str, AfterValidator(_check_path_text)]
@@ -177,7 +177,7 @@ def with_query(path: str, query: Mapping[str, str | int | bool | Sequence[str] |
     try:
         return f"{path}?{urlencode(pairs, doseq=True)}" if pairs else path
     except UnicodeEncodeError as error:
-        raise UsageError(f"a value cannot be sent in an address: {error}") from error
+        raise UsageError(f"a value cannot be sent in a URL: {error}") from error
 
 
 def json_body(value: Any) -> bytes:

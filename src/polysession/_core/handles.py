@@ -53,11 +53,11 @@ class Handles:
         setting = self._provider.owner_setting or ""
         own: str | None = getattr(self._provider.settings, setting)
         if given is not None and own is not None and given != own:
-            raise UsageError(f"{what} is owned by {given!r}, and this client is of {setting} {own!r}")
+            raise UsageError(f"{what} belongs to {given!r}, but the {setting} of this client is {own!r}")
         owner = own if given is None else given
         if owner is None:
             raise UsageError(
-                f"{what} needs its owner: give owner=..., or a Session or SessionRef with its owner,"
+                f"{what} needs an owner: pass owner=..., or a Session or SessionRef with its owner,"
                 f" or set {setting} for this client"
             )
         path_segment(owner, "owner")
@@ -94,7 +94,7 @@ class Handles:
         if record.provider != self._provider.name:
             raise UsageError(
                 f"{type(record).__name__} {record.id!r} comes from provider {record.provider!r};"
-                f" this client speaks to {self._provider.name!r}"
+                f" this client uses {self._provider.name!r}"
             )
 
 
@@ -105,5 +105,5 @@ def _statuses(given: Any) -> Any:
     known = {status.value: status for status in SessionStatus}
     for status in given:
         if isinstance(status, str) and status not in known:
-            raise UsageError(f"there is no status {status!r}; there are {', '.join(known)}")
+            raise UsageError(f"unknown status {status!r}; expected one of {', '.join(known)}")
     return [known[status] if isinstance(status, str) else status for status in given]

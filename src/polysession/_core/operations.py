@@ -104,7 +104,7 @@ class Operations:
         if isinstance(changes.metadata, Mapping) and None in changes.metadata.values():
             self._provider.require(Feature.SESSIONS_UPDATE_METADATA_REMOVE)
         if changes.tags is not UNSET and (changes.add_tags or changes.remove_tags):
-            raise UsageError("tags replaces the whole list: give either it, or add_tags and remove_tags")
+            raise UsageError("tags replaces all tags: pass either tags, or add_tags and remove_tags")
         self._check_native(changes.native, self._provider.session_changes_type)
         ref = self._handles.ref(session)
         return _same(ref.id, (yield from self._provider.update_session(ref, changes)))
@@ -196,7 +196,7 @@ class Operations:
             if cancel_on_exit and not is_attended:
                 self._provider.require(Feature.SESSIONS_CANCEL)
             if cancel_on_exit is False and is_attended:
-                hint = "a turn of this backend ends when its stream is left"
+                hint = "turns of this backend end when their stream is closed"
                 raise UnsupportedOperation(f"cancel_on_exit=False: {hint}", feature=feature.value, hint=hint)
         return TurnControl(
             on_action=on_action,
@@ -212,7 +212,7 @@ class Operations:
 
         self._provider.require(Feature.SESSIONS_REJOIN)
         if not isinstance(cursor, str) or not cursor:
-            raise UsageError(f"the cursor must be text that a turn gave, not {cursor!r}")
+            raise UsageError(f"the cursor must be the text of `Turn.cursor`, not {cursor!r}")
         return (yield from self._provider.rejoin_turn(self._handles.ref(session), plan_cursor(cursor) or ""))
 
     def list_events(
@@ -337,9 +337,9 @@ class Operations:
         if not isinstance(method, str) or not method.isascii() or not method.isalpha():
             raise UsageError(f"the method must be a name such as GET, not {method!r}")
         if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
-            raise UsageError(f"the path must begin with one slash and follow the base URL, not {path!r}")
+            raise UsageError(f"the path must begin with one slash, and is relative to base_url; not {path!r}")
         if json is not UNSET and content is not None:
-            raise UsageError("a request has one body: give json or content")
+            raise UsageError("a request has one body: pass either json or content")
         body = content.encode() if isinstance(content, str) else content
         call = Call(
             method.upper(),
@@ -392,7 +392,9 @@ class Operations:
         if native is None:
             return
         if expected is None:
-            raise UsageError(f"{self._provider.name} takes no native body here", provider=self._provider.name)
+            raise UsageError(
+                f"{self._provider.name} accepts no native body for this operation", provider=self._provider.name
+            )
         if not isinstance(native, expected):
             raise UsageError(
                 f"native must be a {expected.__name__}, not a {type(native).__name__}", provider=self._provider.name
@@ -420,15 +422,15 @@ class Operations:
         actions = yield from self._provider.pending_actions(ref)
         if actions:
             raise Conflict(
-                f"the agent waits for an answer to {actions[0].id!r}, and the backend would take the message for one:"
-                " answer, or cancel the turn, first"
+                f"the agent waits for an answer to {actions[0].id!r}, and would take this message as the answer. Answer"
+                " the action, or cancel the turn, first"
             )
 
 
 def _same(asked: str, record: Rec) -> Rec:
     """Return the record if it is the requested one: a response to another request is an error."""
     if record.id != asked:
-        raise MalformedResponse(f"the answer is about {record.id!r}, and {asked!r} was asked for")
+        raise MalformedResponse(f"the response is about {record.id!r}, but {asked!r} was requested")
     return record
 
 
@@ -449,4 +451,4 @@ def _asked(request: Request, name: str) -> bool:
 
 def _check_count(name: str, count: int | None) -> None:
     if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-        raise UsageError(f"{name} is {count!r}; it counts items and must be at least 1")
+        raise UsageError(f"{name} must be a whole number above zero, not {count!r}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from polysession._core.decoding import JSON_WORDS
 from polysession._core.flow import Response
 from polysession._core.provider import ErrorDetail, Page
 from polysession._core.text import plain_text
@@ -130,7 +131,7 @@ def cursor_number(cursor: str) -> int:
         UsageError: The cursor is not a number.
     """
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _CURSOR_DIGITS):
-        raise UsageError(f"{cursor!r} is not a cursor of this list")
+        raise UsageError(f"{cursor!r} is not a cursor of this list; pass the `next_cursor` of a page unchanged")
     return int(cursor)
 
 
@@ -168,7 +169,7 @@ def read_frames(response: Response) -> list[Frame]:
     from polysession._core.sse import SseDecoder  # noqa: PLC0415  (most responses are no streams)
 
     if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
-        raise _malformed(response, f"it is {response.headers.get('content-type', 'nothing')}, and no stream of events")
+        raise _malformed(response, f"it is {response.headers.get('content-type', 'nothing')}, not an event stream")
     return list(SseDecoder().feed(response.content))
 
 
@@ -268,10 +269,10 @@ def _instead_of_object(content: bytes) -> str:
     except ValueError as error:
         text = plain_text(content)
         # Quoted whole or not at all: a cut could leave a part of a secret, which redaction would not recognise.
-        return f"instead of JSON came: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
-    return "" if kind is dict else f"instead of a JSON object came a {kind.__name__}"
+        return f"expected JSON, received: {text}" if len(text) <= _QUOTED else f"it is not JSON: {error}"
+    return "" if kind is dict else f"expected a JSON object, received {JSON_WORDS.get(kind, kind.__name__)}"
 
 
 def _malformed(response: Response, what: str) -> MalformedResponse:
-    message = f"the backend answered success, with a body that cannot be read: {what}"
+    message = f"the backend reported success, but its response cannot be read: {what}"
     return MalformedResponse(message, status=response.status, request_id=response.request_id)

@@ -57,7 +57,7 @@ class RetryPolicy:
         times = (self.first_wait_s, self.max_wait_s, self.deadline_s)
         numbers = all(isinstance(seconds, int | float) and seconds >= 0 for seconds in times)
         if not isinstance(self.attempts, int) or self.attempts < 1 or not numbers:
-            raise UsageError(f"{self!r}: attempts must be a whole number above zero, and no time may be negative")
+            raise UsageError(f"attempts must be a whole number above zero, and no time may be negative: {self!r}")
 
     def wants_retry(self, call: Call, outcome: Outcome) -> bool:
         """Return whether the call gets another attempt after this outcome."""
@@ -75,7 +75,7 @@ def checked_policy(retry: RetryPolicy | None) -> RetryPolicy:
     if retry is None:
         return RetryPolicy(attempts=1)
     if not isinstance(retry, RetryPolicy):
-        raise UsageError(f"retry is {retry!r}; it must be a RetryPolicy, such as RetryPolicy(attempts=3), or None")
+        raise UsageError(f"retry must be a RetryPolicy, such as RetryPolicy(attempts=3), or None, not {retry!r}")
     return retry
 
 

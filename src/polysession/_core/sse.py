@@ -126,6 +126,6 @@ class SseDecoder:
 
     def _too_large(self) -> MalformedResponse:
         return MalformedResponse(
-            f"an event of the stream is larger than {self._max_event_bytes} bytes; what it holds can be read with"
+            f"an event of the stream is larger than {self._max_event_bytes} bytes; read its content with"
             " `sessions.messages` or `sessions.events`"
         )

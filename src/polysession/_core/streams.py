@@ -166,7 +166,9 @@ class StreamLoop:
             self._schedule()
         plan: StreamPlan = yield from self._run(self._prepare)
         if not isinstance(plan, ConnectedStream | PolledStream):
-            raise BrokenProvider(f"its {type(plan).__name__} is neither a ConnectedStream nor a PolledStream")
+            raise BrokenProvider(
+                f"its stream plan is a {type(plan).__name__}; expected a ConnectedStream or a PolledStream"
+            )
         self._plan = plan
         self._position = plan.cursor
         self.cursor = self._continues_at if self._delivered.marks else plan.cursor
@@ -352,7 +354,7 @@ class StreamLoop:
         return left_s
 
     def _deadline_exceeded(self, failure: PolysessionError | None) -> DeadlineExceeded:
-        error = DeadlineExceeded(f"not ended after {self._deadline_s} seconds; the session may still be running")
+        error = DeadlineExceeded(f"the deadline of {self._deadline_s} seconds passed; the session may still be running")
         error.outcome_unknown = failure is not None and failure.outcome_unknown
         error.__cause__ = failure.__cause__ if isinstance(failure, DeadlineExceeded) else failure
         return error
@@ -473,7 +475,7 @@ class StreamLoop:
             return failure
         if failure is not None and not failure.retryable:
             return failure
-        how = "the backend closed it" if failure is None else failure.message
-        error = StreamInterrupted(f"the stream was interrupted, and could not be resumed: {how}")
+        how = "the backend closed the connection" if failure is None else failure.message
+        error = StreamInterrupted(f"the stream was interrupted and could not be resumed: {how}")
         error.__cause__ = failure
         return error

@@ -53,13 +53,13 @@ def checked_blocks(provider: Provider[Any], content: Content) -> tuple[Block, ..
         UsageError: The message is empty or is not a message, or the provider does not support one of its blocks.
     """
     if not isinstance(content, Sequence):
-        raise UsageError(f"a message is text or a list of blocks, not a {type(content).__name__}")
+        raise UsageError(f"a message must be text or a list of blocks, not a {type(content).__name__}")
     if not content:
-        raise UsageError("a message needs content")
+        raise UsageError("the message is empty")
     blocks: tuple[Block, ...] = (TextBlock(text=content),) if isinstance(content, str) else tuple(content)
     for block in blocks:
         if not isinstance(block, TextBlock | MediaBlock):
-            raise UsageError(f"a message is made of TextBlock and MediaBlock, not of {type(block).__name__}")
+            raise UsageError(f"the blocks of a message must be TextBlock or MediaBlock, not {type(block).__name__}")
         if isinstance(block, MediaBlock):
             provider.require(_MEDIA[block.type])
             _check_media(block)
@@ -74,20 +74,20 @@ def checked_answers(provider: Provider[Any], answers: Sequence[Answer]) -> tuple
             type.
     """
     if not isinstance(answers, Sequence):
-        raise UsageError(f"answers come in a list, not as a {type(answers).__name__}")
+        raise UsageError(f"answers must be a list, not a {type(answers).__name__}")
     if not answers:
-        raise UsageError("there is nothing to answer with")
+        raise UsageError("the list of answers is empty")
     for answer in answers:
         _check_answer(provider, answer)
     if len({answer.action_id for answer in answers}) < len(answers):
-        raise UsageError("an action is answered twice")
+        raise UsageError("an action has two answers; pass one answer for each action")
     return tuple(answers)
 
 
 def _check_answer(provider: Provider[Any], answer: object) -> None:
     if not isinstance(answer, Approve | Deny | ToolOutput | Reply):
         names = "an Approve, a Deny, a ToolOutput or a Reply"
-        raise UsageError(f"an answer is {names}, not a {type(answer).__name__}")
+        raise UsageError(f"an answer must be {names}, not a {type(answer).__name__}")
     provider.require(_FEATURES[type(answer)])
     if isinstance(answer, Approve) and answer.arguments is not None:
         provider.require(Feature.SESSIONS_ANSWER_ARGUMENTS)
@@ -99,4 +99,4 @@ def _check_media(block: MediaBlock) -> None:
     if sum(source is not None for source in (block.url, block.data, block.file_id)) != 1:
         raise UsageError(f"the {block.type} needs exactly one of url, data and file_id")
     if block.data is not None and block.media_type is None:
-        raise UsageError(f"the {block.type} needs its media_type, because it is given as data")
+        raise UsageError(f"the {block.type} has data, and needs a media_type")

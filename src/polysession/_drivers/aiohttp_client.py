@@ -173,4 +173,4 @@ async def _within(wait_s: float | None, awaited: Awaitable[T]) -> T:
         kind = next(kind for theirs, kind in _ERRORS if isinstance(error, theirs))
         raise kind(str(error)) from error
     except TimeoutError as error:
-        raise httpx.ReadTimeout("nothing came in time") from error
+        raise httpx.ReadTimeout("no data arrived in time") from error

@@ -101,7 +101,7 @@ class AsyncEventStream(StreamBase):
                 raise StopAsyncIteration
             raise self._misused(NOT_OPEN)
         if self._is_reading:
-            raise self._misused("this stream is being read by another task")
+            raise self._misused("another task is reading this stream; read it in one task only")
         self._is_reading = True
         try:
             event = cast("Event", await self._advance())

@@ -32,13 +32,13 @@ class Connections:
                 client.
         """
         if self.http is not None and not is_async:
-            raise UsageError(f"http={self.http!r} is for AsyncClient: Client sends with httpx")
+            raise UsageError(f"http={self.http!r} is for AsyncClient; Client always uses httpx")
         if http_client is not None and self.http is not None:
-            raise UsageError("http and http_client exclude each other: the http_client has its own connections")
+            raise UsageError("pass either http or http_client: an http_client has its own connections")
         if http_client is not None and self.limits is not None:
-            raise UsageError("limits and http_client exclude each other: give the limits to the http_client")
+            raise UsageError("pass either limits or http_client: set the limits of the http_client itself")
         if self.limits is not None and not isinstance(self.limits, httpx.Limits):
-            raise UsageError(f"limits is a {type(self.limits).__name__}; it must be an httpx.Limits")
+            raise UsageError(f"limits must be an httpx.Limits, not a {type(self.limits).__name__}")
 
 
 DEFAULT_CONNECTIONS: Final = Connections()

@@ -70,7 +70,7 @@ def new_async_http_client(
 
 def _aiohttp_client(http: str, limits: httpx.Limits) -> AiohttpClient:
     if http != "aiohttp":
-        raise UsageError(f'http is {http!r}; it must be "aiohttp", or None for httpx itself')
+        raise UsageError(f'http must be "aiohttp", or None for httpx, not {http!r}')
     try:
         from polysession._drivers.aiohttp_client import AiohttpClient  # noqa: PLC0415  (only if asked for)
     except ImportError as error:

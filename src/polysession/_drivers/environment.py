@@ -92,7 +92,7 @@ def tls_context() -> ssl.SSLContext:
         reason = f"{type(error).__name__}: {error}"
     variable, path = ("SSL_CERT_FILE", cert_file) if cert_file else ("SSL_CERT_DIR", cert_dir)
     raise UsageError(
-        f"the environment variable {variable} names {path!r}, where no certificates can be read ({reason})"
+        f"the environment variable {variable} names {path!r}, but no certificates can be read there ({reason})"
     )
 
 
@@ -110,11 +110,9 @@ def _culprit(error: Exception) -> tuple[str, str]:
         if scheme not in _SOCKS:
             return _spelling(
                 _VARIABLES[kind]
-            ), f"a proxy's address begins with http://, https:// or socks5://, not {scheme}://"
+            ), f"the address of a proxy must begin with http://, https:// or socks5://, not {scheme}://"
         if isinstance(error, ImportError):
-            return _spelling(
-                _VARIABLES[kind]
-            ), "for a SOCKS proxy the package socksio is needed: pip install 'httpx[socks]'"
+            return _spelling(_VARIABLES[kind]), "a SOCKS proxy needs the package socksio: pip install 'httpx[socks]'"
     return _spelling("NO_PROXY"), f"{error}"
 
 

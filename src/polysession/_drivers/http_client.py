@@ -70,11 +70,11 @@ class ClientHolder:
             UsageError: It is closed, or was given to another process.
         """
         if self._is_closed:
-            raise UsageError("this client is closed: make another one")
+            raise UsageError("this client is closed; create a new one")
         if os.getpid() != self._process_id:
             self._renew()
         if not self.is_ours and getattr(self._http, "is_closed", False):
-            raise UsageError("the http_client that was given is closed")
+            raise UsageError("the http_client of this client is closed; create a new one")
         return self._http
 
     def close(self) -> Any:
@@ -89,7 +89,7 @@ class ClientHolder:
         """Leave the connections to the parent process: on one connection, both would mix up their responses."""
         if not self.is_ours:
             raise UsageError(
-                "the http_client that was given belongs to the parent process: give one made in this process"
+                "the http_client of this client belongs to the parent process; create a new client in this process"
             )
         self._inherited.append(self._http)  # closing it would end the parent's encrypted connections
         self._http = self._new()
@@ -123,7 +123,7 @@ class AsyncClientHolder(ClientHolder):
             if self._event_loop is None:
                 self._event_loop = running
             elif self._event_loop is not running:
-                raise UsageError("this client was used in another event loop before: make one client for each of them")
+                raise UsageError("this client belongs to another event loop; create one client for each event loop")
         return http
 
     def _renew(self) -> None:
@@ -134,8 +134,8 @@ class AsyncClientHolder(ClientHolder):
 def _checked(http: Any, *, is_async: bool) -> Any:
     send = getattr(http, "send", None)
     if not callable(send) or not callable(getattr(http, "build_request", None)) or isinstance(http, type):
-        raise UsageError(f"http_client is a {type(http).__name__}; it must be a client of httpx or httpx2, or like one")
+        raise UsageError(f"http_client must be a client of httpx or httpx2, or like one, not a {type(http).__name__}")
     if inspect.iscoroutinefunction(send) is not is_async:
         expected = "AsyncClient needs an async http_client" if is_async else "Client needs a sync http_client"
-        raise UsageError(f"http_client is a {type(http).__module__}.{type(http).__name__}; {expected}")
+        raise UsageError(f"{expected}, not a {type(http).__module__}.{type(http).__name__}")
     return http

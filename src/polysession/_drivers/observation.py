@@ -92,11 +92,11 @@ class Observation:
         notify(self.observers.on_event, provider=self._provider, event=event)
 
     def interrupted(self, operation: str, failure: PolysessionError | None, wait_s: float) -> None:
-        """Log that a stream broke and will be opened again."""
-        how = self._exchange.redact(failure.message) if failure else "the backend closed it"
+        """Log that a stream was interrupted and will be opened again."""
+        how = self._exchange.redact(failure.message) if failure else "the backend closed the connection"
         id_ = failure and failure.request_id and self._exchange.redact(failure.request_id)
         _LOGGER.info(
-            "%s: the stream broke (%s), request id %s; opening it again in %.2f s", operation, how, id_, wait_s
+            "%s: the stream was interrupted (%s), request id %s; reconnecting in %.2f s", operation, how, id_, wait_s
         )
 
     def stream_opened(self, operation: str, connection: int) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from polysession._drivers.stream_base import TurnBase
     from polysession.result import UnfinishedTurn
 
-_DRAINING: Final = "this client is draining and starts no more turns"
+_DRAINING: Final = "this client is draining and starts no new turns; use another client"
 
 
 class OpenTurns:
@@ -46,7 +46,9 @@ class OpenTurns:
         return self._limit is None or len(self._turns) < self._limit
 
     def _full(self) -> DeadlineExceeded:
-        return DeadlineExceeded(f"{self._limit} turns of this client were open until the deadline: see max_turns")
+        return DeadlineExceeded(
+            f"max_turns={self._limit} turns were open until the deadline; raise max_turns, or run fewer turns at once"
+        )
 
     def _left(self) -> tuple[UnfinishedTurn, ...]:
         from polysession.result import UnfinishedTurn  # noqa: PLC0415  (others need no turns)

@@ -88,7 +88,7 @@ class StreamBase:
 
     def _enter(self) -> None:
         if self._was_entered:
-            raise self._misused("this stream was opened before; ask for another one")
+            raise self._misused("this stream was already opened; create a new one")
         self._was_entered = True
 
     def _fail(self, error: BaseException) -> None:

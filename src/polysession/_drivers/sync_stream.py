@@ -157,7 +157,7 @@ class EventStream(StreamBase):
                 raise
             chunk = b""
         if not chunk and self._watchdog.has_fired:
-            raise NetworkTimeout("nothing came until the connection was closed, to look elsewhere")
+            raise NetworkTimeout("no data arrived, so the connection was closed")
         return chunk
 
     def _connect(self, effect: Open) -> Head:

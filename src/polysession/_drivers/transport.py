@@ -85,8 +85,8 @@ def _keep_address(request: httpx.Request, url: str) -> None:
         request.url = meant.copy_with(query=None).copy_merge_params(request.url.params.merge(meant.params))
     if request.url.copy_with(query=None) != meant.copy_with(query=None):
         raise UsageError(
-            f"the http_client that was given changes the address of a request: {str(meant)!r} was meant, and it builds"
-            f" {str(request.url)!r}. Its base_url is not used; set the provider's base_url"
+            f"the http_client changes the URL of a request from {str(meant)!r} to {str(request.url)!r}. Remove its"
+            " base_url; set the provider's base_url instead"
         )
 
 
@@ -99,7 +99,7 @@ def checked_seconds(seconds: float | None, name: str) -> float | None:
     if seconds is None:
         return None
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
-        raise UsageError(f"{name} is {seconds!r}; it must be a number of seconds above zero, or None for no limit")
+        raise UsageError(f"{name} must be a number of seconds above zero, or None for no limit, not {seconds!r}")
     return None if seconds > LONGEST_S else seconds
 
 
@@ -197,7 +197,7 @@ class BodyReader:
                     raise self._too_large()
                 return False
         if self._ends_at_s is not None and time.monotonic() > self._ends_at_s:
-            slow = NetworkTimeout(f"no whole answer in time: after {self._size} bytes it was still coming, too slowly")
+            slow = NetworkTimeout(f"no complete response in time: only {self._size} bytes arrived")
             slow.outcome_unknown = True
             raise slow
         return True
@@ -215,7 +215,7 @@ class BodyReader:
 
     def _too_large(self) -> MalformedResponse:
         error = MalformedResponse(
-            f"the answer is larger than {self._max_bytes} bytes; ask for smaller pages, or raise max_body_bytes",
+            f"the response is larger than {self._max_bytes} bytes; use a smaller page_size, or raise max_body_bytes",
             status=self._response.status_code,
             request_id=request_id_of(self._response.headers),
         )
@@ -272,7 +272,7 @@ class Deadline:
 
     def exceeded(self) -> DeadlineExceeded:
         """Return the error of a passed deadline."""
-        return DeadlineExceeded(f"not ended after {self._seconds} seconds; the session may still be running")
+        return DeadlineExceeded(f"the deadline of {self._seconds} seconds passed; the session may still be running")
 
 
 NO_DEADLINE = Deadline(None)

@@ -58,11 +58,11 @@ def get_agent(
 @command(agents, "create", writes="agent")
 def create_agent(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the agent.")],
     *,
-    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Id of the model that answers.")] = None,
-    system_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Instructions for the model.")] = None,
-    description: Annotated[str | None, typer.Option(metavar="TEXT", help="Its purpose, for people.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="ID", help="Use this model.")] = None,
+    system_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the system prompt.")] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the description.")] = None,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
@@ -83,20 +83,20 @@ def update_agent(
     invocation: Invocation,
     agent: AgentArgument,
     *,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="MODEL", help="Id of the model.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Set the name.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="ID", help="Set the model.")] = None,
     system_prompt: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Set it; --clear-system-prompt removes it.")
+        str | None, typer.Option(metavar="TEXT", help="Set the system prompt; or --clear-system-prompt.")
     ] = None,
     clear_system_prompt: Annotated[bool, typer.Option("--clear-system-prompt")] = False,
     description: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Set it; --clear-description removes it.")
+        str | None, typer.Option(metavar="TEXT", help="Set the description; or --clear-description.")
     ] = None,
     clear_description: Annotated[bool, typer.Option("--clear-description")] = False,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
-    """Change some fields of an agent. The others stay.
+    """Change the given fields of an agent. Other fields stay.
 
     Example: polysession agents update agent_123 --system-prompt "Be brief."
     """
@@ -115,7 +115,7 @@ def update_agent(
 
 @command(agents, "archive", writes="agent")
 def archive_agent(invocation: Invocation, agent: AgentArgument, *, raw: Raw = False) -> None:
-    """Archive an agent: no new session can use it.
+    """Archive an agent (new sessions cannot use it).
 
     Example: polysession agents archive agent_123
     """

@@ -64,12 +64,12 @@ def _options(
     fields: FieldsOption = None,
     debug: DebugOption = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """One client for the agent sessions of many backends.
+    """Work with the agent sessions of many backends.
 
-    Options may stand before a command or after it. Each command has --help.
+    These options may come before or after a command. Each command has --help.
     """
     del version  # the message is already printed
     context.obj = {

@@ -70,7 +70,7 @@ def check_backend(
         if watch.status is None:
             yield _unreachable(failure, settings)
             return
-        yield Finding("reachability", State.OK, f"{settings.base_url} answers")
+        yield Finding("reachability", State.OK, f"{settings.base_url} responds")
         yield _authorisation(failure, name, settings)
         if failure is None:
             yield from _resources(client, settings, profile)
@@ -86,15 +86,15 @@ def _ask(client: Client) -> PolysessionError | None:
     except PolysessionError as error:
         return error
     if page.problems and not page.items:
-        return MalformedResponse(f"no item of a list can be read: {page.problems[0]}", provider=client.provider)
+        return MalformedResponse(f"a list has no readable item: {page.problems[0]}", provider=client.provider)
     return None
 
 
 def _unreachable(failure: PolysessionError | None, settings: ProviderSettings) -> Finding:
     if failure is None or not isinstance(failure, TransportError):
-        message = failure.message if failure else "nothing could be asked"
+        message = failure.message if failure else "no request could be sent"
         return Finding("reachability", State.SKIPPED, message)
-    fix = f"see that the backend is up, and that {settings.base_url} is its address and can be reached from here"
+    fix = f"check that the backend is running, and that {settings.base_url} is its address and reachable from here"
     return Finding("reachability", State.PROBLEM, failure.message, fix)
 
 
@@ -103,18 +103,22 @@ def _authorisation(failure: PolysessionError | None, name: str, settings: Provid
     check, secrets = "authorisation", ", ".join(given) or "the credential"
     match failure:
         case None:
-            return Finding(check, State.OK, "the backend takes the request")
+            return Finding(check, State.OK, "the backend accepts the request")
         case PermissionDenied():
-            return Finding(check, State.PROBLEM, str(failure), f"ask for the right to list agents, or renew {secrets}")
+            return Finding(
+                check, State.PROBLEM, str(failure), f"request the permission to list agents, or renew {secrets}"
+            )
         case AuthenticationFailed():
             return Finding(check, State.PROBLEM, str(failure), f"renew {secrets}")
         case NotFound() | UnexpectedRedirect() | MalformedResponse():
-            fix = f"correct base_url: {settings.base_url} answers, and not as {name} does"
+            fix = f"correct base_url: {settings.base_url} responds, but not like {name}"
             return Finding(check, State.PROBLEM, str(failure), fix)
         case RateLimited():
-            return Finding(check, State.WARNING, str(failure), "ask less often, and try again later")
+            return Finding(check, State.WARNING, str(failure), "send fewer requests, and try again later")
         case _:
-            return Finding(check, State.PROBLEM, str(failure), "try again later; then ask the backend's operator")
+            return Finding(
+                check, State.PROBLEM, str(failure), "try again later, or contact the operator of the backend"
+            )
 
 
 def _resources(client: Client, settings: ProviderSettings, profile: Profile | None) -> Iterator[Finding]:
@@ -139,7 +143,7 @@ def _existence(check: str, wanted: str, where: str, get: Callable[[], object]) -
     try:
         get()
     except (NotFound, InvalidRequest) as error:
-        fix = f"correct {where}; polysession {check}s list shows the {check}s"
+        fix = f"correct {where}; list the {check}s with: polysession {check}s list"
         return Finding(check, State.PROBLEM, f"{check} {wanted!r} cannot be used: {error}", fix)
     except PolysessionError as error:
         return Finding(check, State.WARNING, f"{check} {wanted!r} could not be checked: {error}")
@@ -157,7 +161,7 @@ def _find_agent(client: Client, agent: str) -> None:
 
 def _find_model(client: Client, model: str) -> None:
     if all(each.id != model for each in client.models.list()):
-        raise NotFound("the backend does not list it")
+        raise NotFound("it is not in the list of models")
 
 
 def _clock(watch: _Watch) -> Finding:
@@ -165,20 +169,20 @@ def _clock(watch: _Watch) -> Finding:
     try:
         theirs = parsedate_to_datetime(watch.date or "")
     except ValueError:
-        return Finding("clock", State.SKIPPED, "the backend sends no time")
+        return Finding("clock", State.SKIPPED, "the backend sends no date header")
     skew_s = round((watch.came_at - theirs.astimezone(UTC)).total_seconds())
     if abs(skew_s) <= _SKEW_LIMIT_S:
-        return Finding("clock", State.OK, "this machine and the backend agree on the time")
+        return Finding("clock", State.OK, "the clocks of this machine and of the backend agree")
     ahead = "ahead of" if skew_s > 0 else "behind"
     message = f"this machine is {abs(skew_s)} seconds {ahead} the backend"
-    return Finding("clock", State.WARNING, message, "set the clock of this machine, by NTP for example")
+    return Finding("clock", State.WARNING, message, "synchronise the clock of this machine, for example with NTP")
 
 
 def _version(client: Client) -> Finding:
     try:
         version = client.backend_version()
     except PolysessionError as error:
-        return Finding("version", State.WARNING, str(error), "see whether the backend is healthy")
+        return Finding("version", State.WARNING, str(error), "check whether the backend is healthy")
     if version is None:
-        return Finding("version", State.SKIPPED, "the backend has no version")
+        return Finding("version", State.SKIPPED, "the backend reports no version")
     return Finding("version", State.OK, f"{client.provider} {version}")

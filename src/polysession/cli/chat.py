@@ -29,19 +29,20 @@ from polysession import (
     TurnLife,
     UsageError,
 )
-from polysession.cli.event_text import action_text
+from polysession.cli.event_text import action_text, cancellation_text
 from polysession.cli.printing import printable
 from polysession.cli.transcript import Transcript
 
 HELP: Final = """\
-/help      Show this text.
-/cancel    Cancel the turn that runs or waits in this session.
-/exit      Leave; so do Ctrl-D and, in an empty line, Ctrl-C.
-Alt-Enter  Begin another line of the message.
-Up, Down   Bring back earlier messages.
-Ctrl-C     Cancel the running turn.
-n REASON   Deny a tool with a reason, where the backend takes reasons.
-Everything else is sent to the agent, also if it begins with a slash."""
+/help       Show this help.
+/cancel     Cancel the turn that is running or waiting for an answer.
+/exit       Leave the chat, like Ctrl-D and Ctrl-C on an empty line.
+Enter       Send the message.
+Alt-Enter   Insert a line break.
+Up, Down    Recall earlier messages.
+Ctrl-C      Cancel the running turn, or clear the line.
+n REASON    Deny a tool call with a reason, where the backend supports reasons.
+All other text is sent to the agent, even if it starts with a slash."""
 
 PROMPT: Final = "you> "
 _CANCEL_LIMIT_S: Final = 10
@@ -77,7 +78,7 @@ class Chat:
         Args:
             resumes: Whether the session may already wait for an answer. If it does, `run` asks for the answer first.
         """
-        self._note("/help shows the commands of this chat")
+        self._note("/help shows the commands of the chat, /exit leaves")
         with contextlib.suppress(EOFError, KeyboardInterrupt):
             if resumes:
                 self._guarded(self._resume)
@@ -149,9 +150,9 @@ class Chat:
 
     def _cancel_running(self, cursor: str | None) -> TurnEnded | None:
         if self._client.turn_life is TurnLife.ATTENDED:
-            self._note("the turn ends, because its stream was left", "yellow")
+            self._note("the turn ends: this backend stops a turn without a reader", "yellow")
             return None
-        self._note("cancelling; Ctrl-C again leaves", "yellow")
+        self._note("cancelling the turn; Ctrl-C again leaves the chat", "yellow")
         # The stream is opened first, so that it receives the end of the cancelled turn.
         with self._client.sessions.stream(self._session, cursor=cursor, deadline_s=_CANCEL_LIMIT_S) as events:
             self._client.sessions.cancel(self._session)
@@ -159,14 +160,14 @@ class Chat:
 
     def _cancel(self) -> None:
         if self._client.turn_life is TurnLife.ATTENDED:
-            self._note("cancel: nothing running; Ctrl-C ends a running turn", "yellow")
+            self._note("no turn is running; Ctrl-C cancels a running turn", "yellow")
             return
         try:
             cancellation = self._client.sessions.cancel(self._session)
         except PolysessionError as error:
             self._note(str(error), "red")
         else:
-            self._note(f"cancel: {cancellation.state.value.replace('_', ' ')}", "yellow")
+            self._note(cancellation_text(cancellation), "yellow")
 
     def _answers(self) -> list[Answer]:
         """Ask for an answer to each pending action."""
@@ -192,7 +193,7 @@ class Chat:
                 case "n" | "no":
                     return Deny(action, reason.strip() or None)
                 case _:
-                    self._note("please answer y or n; /cancel cancels the turn", "yellow")
+                    self._note("answer y or n; /cancel cancels the turn", "yellow")
 
     def _choice(self, options: tuple[str, ...]) -> str:
         """Ask for one of the options, by its number or its text."""
@@ -202,7 +203,7 @@ class Chat:
             reply = self._words("reply> ")
             if reply in options or reply in numbered:
                 return numbered.get(reply, reply)
-            self._note(f"please answer with one of 1 to {len(options)}; /cancel cancels the turn", "yellow")
+            self._note(f"answer with a number from 1 to {len(options)}; /cancel cancels the turn", "yellow")
 
     def _words(self, prompt: str) -> str:
         """Read a text that is not empty."""

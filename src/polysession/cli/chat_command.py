@@ -21,20 +21,22 @@ def add_to(app: typer.Typer) -> None:
 
 def chat(
     invocation: Invocation,
-    backend: Annotated[str | None, typer.Argument(metavar="PROVIDER", help="The same as --provider.")] = None,
+    backend: Annotated[
+        str | None, typer.Argument(metavar="PROVIDER", help="Name of the provider, like --provider.")
+    ] = None,
     *,
     continue_: Continue = False,
-    session: Annotated[str | None, typer.Option(metavar="SESSION", help="Talk in this session.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Use this session instead of a new one.")] = None,
     agent: AgentId = None,
     environment: EnvironmentId = None,
     model: ModelName = None,
     model_type: ModelType = None,
     credential: Credential = None,
 ) -> None:
-    """Talk to an agent. /help in the chat shows its commands.
+    """Chat with an agent. Type /help in the chat for its commands.
 
-    The profile's `new_session` has the defaults of the session. With --json each line of stdin is a message, and the
-    events of its turn are written.
+    Defaults of the session come from the profile's `new_session`. With --json, each line of stdin is a message, and
+    stdout gets the events of its turn.
 
     Example: polysession chat qoder --emulated
     """

@@ -20,7 +20,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not at_terminal():
-        raise UsageError("this cannot be undone, and there is no terminal to ask at: give --yes")
+        raise UsageError("this cannot be undone, and there is no terminal for a confirmation; add --yes to confirm")
     typer.confirm(one_line(question), abort=True, err=True)
 
 

@@ -25,7 +25,7 @@ _MAX_WIDTH = 100
 
 
 def show_demo(console: Console) -> None:
-    """Run the steps on each backend and print the native, the emulated and the refused ones.
+    """Run the steps on each backend and print the native, the emulated and the unsupported ones.
 
     Raises:
         PolysessionError: A step failed that the provider declares as supported.
@@ -34,12 +34,16 @@ def show_demo(console: Console) -> None:
     width = min(console.width, _MAX_WIDTH)
     console.print(
         Group(
-            Text(f"One program, {len(stories)} backends, each emulated on this machine. Nothing leaves it.\n"),
+            Text(f"One program on {len(stories)} backends, each emulated on this machine. No data leaves it.\n"),
             *_table(stories, width),
             Text(f"\n{SUPPORT_LEGEND}"),
-            *_notes("Emulated: the backend lacks it, the provider does it with other calls", stories, Support.EMULATED),
-            *_notes("Refused with UnsupportedOperation, before anything was sent", stories, Support.UNSUPPORTED),
-            Text("\nThe cost of each, and the reason: polysession features --why", style="dim"),
+            *_notes(
+                "Emulated: the backend lacks the feature, and the provider uses other calls", stories, Support.EMULATED
+            ),
+            *_notes(
+                "Unsupported: UnsupportedOperation is raised before a request is sent", stories, Support.UNSUPPORTED
+            ),
+            Text("\nCosts and reasons: polysession features --why", style="dim"),
         ),
         width=width,
     )

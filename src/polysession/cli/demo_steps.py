@@ -79,8 +79,8 @@ def tell(client: Client, place: Place) -> Iterator[Step]:
     yield _try(client, "cancel a turn", Feature.SESSIONS_CANCEL, lambda: _cancelled(client, session, place))
     yield _try(client, "archive", Feature.SESSIONS_ARCHIVE, lambda: _archived(client.sessions.archive(session)))
     client.sessions.delete(session)
-    yield _done(client, "delete", Feature.SESSIONS_DELETE, "gone")
-    yield _done(client, "read again", Feature.SESSIONS_GET, _reading_fails(client, session))
+    yield _done(client, "delete", Feature.SESSIONS_DELETE, "deleted")
+    yield _done(client, "read after delete", Feature.SESSIONS_GET, _reading_fails(client, session))
 
 
 def _changes(client: Client, session: Session, place: Place) -> Iterator[tuple[str, Feature, Callable[[], str]]]:
@@ -97,7 +97,7 @@ def _turns(client: Client, session: Session) -> Iterator[tuple[str, Feature, Cal
     yield "stream a turn", Feature.SESSIONS_RUN, lambda: _spoken(client, session)
     yield "use a tool", Feature.SESSIONS_RUN, lambda: _tool_result(client, session)
     yield "approve a tool", Feature.SESSIONS_ANSWER_APPROVAL, lambda: _answered(client, session, "/ask")
-    yield "run a tool here", Feature.SESSIONS_ANSWER_OUTPUT, lambda: _answered(client, session, "/client-tool")
+    yield "run a client tool", Feature.SESSIONS_ANSWER_OUTPUT, lambda: _answered(client, session, "/client-tool")
 
 
 def _spoken(client: Client, session: Session) -> str:
@@ -160,4 +160,4 @@ def _reading_fails(client: Client, session: Session) -> str:
         client.sessions.get(session)
     except NotFound as error:
         return type(error).__name__
-    return "still there"
+    return "still exists"

@@ -23,18 +23,22 @@ def examine(target: DoctorTarget) -> Iterator[Finding]:
         name, profile = choose_provider(target.provider, target.environ, target.profile)
         provider = load_provider(name)
     except UnknownProvider as error:
-        fix = "name one by --provider, POLYSESSION_PROVIDER or a profile; pip install the package that offers it"
+        fix = "choose a provider with --provider, POLYSESSION_PROVIDER or a profile, or install its package"
         yield Finding("provider", State.PROBLEM, error.message, fix)
         return
     except UsageError as error:
-        yield Finding("profile", State.PROBLEM, error.message, "correct the name of the profile, or the file")
+        yield Finding(
+            "profile", State.PROBLEM, error.message, "correct the name of the profile, or the configuration file"
+        )
         return
     except PolysessionError as error:
-        yield Finding("provider", State.PROBLEM, error.message, "install a version of the package that fits, or none")
+        yield Finding(
+            "provider", State.PROBLEM, error.message, "install a compatible version of the package, or uninstall it"
+        )
         return
     origins = (offer.dist for offer in installed_providers()[name])
     described = " and ".join(f"{origin.name} {origin.version}" for origin in origins if origin)
-    yield Finding("provider", State.OK, f"{name}, of {described or 'no distribution'}")
+    yield Finding("provider", State.OK, f"{name}, from {described or 'no distribution'}")
     if profile is not None:
         yield Finding("profile", State.OK, profile.described)
     try:
@@ -54,15 +58,15 @@ def _configuration(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         profiles = read_profiles(environ)
     except UsageError as error:
-        yield Finding("configuration", State.PROBLEM, error.message, "correct the file; docs/cli.md shows one")
+        yield Finding("configuration", State.PROBLEM, error.message, "correct the file; docs/cli.md has an example")
         return
-    listed = f"{path}: profiles {', '.join(profiles)}" if profiles else f"no profiles; they would be in {path}"
+    listed = f"{path}: profiles {', '.join(profiles)}" if profiles else f"no profiles in {path}"
     yield Finding("configuration", State.OK, listed)
     plain = [f"{profile.name}.{key}" for profile in profiles.values() for key in _plain_secrets(profile)]
     if plain:
-        readable = ", which others on this machine can read" if readable_by_others(path) else ""
-        message = f"plain secrets in {path}{readable}: {', '.join(plain)}"
-        fix = 'refer to them: { env = "NAME" } or { keyring = "service/user" }'
+        readable = "; other users of this machine can read the file" if readable_by_others(path) else ""
+        message = f"{path} stores secrets as plain text: {', '.join(plain)}{readable}"
+        fix = 'store a reference: { env = "NAME" } or { keyring = "service/user" }'
         yield Finding("configuration", State.WARNING, message, fix + (f"; chmod 600 {path}" if readable else ""))
 
 
@@ -75,9 +79,9 @@ def _plain_secrets(profile: Profile) -> tuple[str, ...]:
 
 def _settings_fix(error: UsageError, settings_type: type[ProviderSettings]) -> str:
     if not isinstance(error, MissingCredentials):
-        return "correct the setting where it was given"
+        return "correct the setting in the option, the profile or the environment variable"
     variables = [names[0] for key, names in variables_of(settings_type).items() if key in secret_names(settings_type)]
-    return f"set {' or '.join(variables)}, or put it in a profile" if variables else "put it in a profile"
+    return f"set {' or '.join(variables)}, or store it in a profile" if variables else "store it in a profile"
 
 
 def _settings(
@@ -90,18 +94,18 @@ def _settings(
         if value is None or value == {}:
             continue
         shown = f"{key} is set" if key in secret else f"{key} is {value}"
-        yield Finding("settings", State.OK, f"{shown}, by {_source(key, settings, given, profile, environ)}")
+        yield Finding("settings", State.OK, f"{shown}, {_source(key, settings, given, profile, environ)}")
 
 
 def _source(
     key: str, settings: ProviderSettings, given: Mapping[str, Any], profile: Profile | None, environ: Mapping[str, str]
 ) -> str:
     if given.get(key) not in {None, ""}:
-        return "argument"
+        return "from an argument"
     if profile is not None and profile.values.get(key) not in (None, ""):
-        return f"profile {profile.name!r}"
+        return f"from profile {profile.name!r}"
     variables = variables_of(type(settings)).get(key, ())
-    return next((f"the variable {variable}" for variable in variables if environ.get(variable)), "default")
+    return next((f"from the variable {variable}" for variable in variables if environ.get(variable)), "the default")
 
 
 def _route(settings: ProviderSettings, target: DoctorTarget) -> Iterator[Finding]:
@@ -111,4 +115,4 @@ def _route(settings: ProviderSettings, target: DoctorTarget) -> Iterator[Finding
         yield Finding("encryption", State.WARNING, message, "use an https address")
     named = [name for name in _PROXIES if target.environ.get(name) or target.environ.get(name.lower())]
     if named and not target.direct:
-        yield Finding("proxy", State.OK, f"the environment sets {', '.join(named)}: requests go through them")
+        yield Finding("proxy", State.OK, f"requests use the proxy settings of the environment: {', '.join(named)}")

@@ -27,9 +27,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(invocation: Invocation) -> None:
-    """Check the configuration and the backend.
+    """Check the configuration and the connection to the backend.
 
-    Each problem comes with its fix; secrets are not shown.
+    Prints a fix for each problem. Secrets are not shown.
 
     Example: polysession doctor
     """

@@ -111,7 +111,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     elif isinstance(error, OSError):  # such as a full disk, a port in use or a missing file
         text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     else:
-        text = f"unexpected {type(error).__name__}: {error}. This is a defect; --debug shows where"
+        text = f"unexpected {type(error).__name__}: {error}. This is a bug in polysession; --debug prints the traceback"
     stderr_console().print(Text(printable(f"polysession: {text}"), style="red"))
     return code
 

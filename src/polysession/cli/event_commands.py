@@ -20,7 +20,9 @@ from polysession.errors import UsageError
 if TYPE_CHECKING:
     from polysession import Event, EventStream
 
-NewestFirst = Annotated[bool, typer.Option("--newest-first", help="Newest first, where the backend can.")]
+NewestFirst = Annotated[
+    bool, typer.Option("--newest-first", help="List the newest first, where the backend supports it.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,26 +35,26 @@ def events(
     invocation: Invocation,
     session: SessionId,
     *,
-    past: Annotated[bool, typer.Option("--past", help="List past events instead, oldest first.")] = False,
+    past: Annotated[bool, typer.Option("--past", help="List past events, oldest first, and exit.")] = False,
     newest_first: NewestFirst = False,
-    cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Continue after this point.")] = None,
-    until_turn_ends: Annotated[bool, typer.Option("--until-turn-ends", help="Stop after the end of a turn.")] = False,
+    cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Continue after this cursor.")] = None,
+    until_turn_ends: Annotated[bool, typer.Option("--until-turn-ends", help="Stop at the end of the turn.")] = False,
     limit: Limit = None,
     page_size: PageSize = None,
     deadline: Deadline = None,
     raw: Raw = False,
 ) -> None:
-    """Follow a session live, or list its past events.
+    """Follow the events of a session, or list its past events.
 
-    Ctrl-C stops, and shows the command that continues.
+    Ctrl-C stops, and prints the command that continues.
 
     Example: polysession events sess_123 --until-turn-ends
     """
     output = invocation.output
     if past and (until_turn_ends or deadline is not None or cursor is not None):
-        raise UsageError("--past lists from the start: leave --cursor, --until-turn-ends and --deadline out")
+        raise UsageError("--past cannot be combined with --cursor, --until-turn-ends or --deadline")
     if (page_size is not None or newest_first) and not past:
-        raise UsageError("--page-size and --newest-first go with --past")
+        raise UsageError("--page-size and --newest-first need --past")
     with invocation.client() as client:
         if past:
             found = client.sessions.events(session, newest_first=newest_first, limit=limit, page_size=page_size)
@@ -60,10 +62,10 @@ def events(
             return
         with (
             client.sessions.stream(session, cursor=cursor, deadline_s=deadline) as stream,
-            _telling_where_to_continue(invocation, session, stream),
+            _showing_how_to_continue(invocation, session, stream),
         ):
             if output.notes.is_terminal:
-                output.note("following; Ctrl-C stops")
+                output.note("following the session; Ctrl-C stops")
             for event in islice(stream, limit):
                 _write_event(output, event, raw=raw, cursor=stream.cursor)
                 if until_turn_ends and event.type == "turn.ended":
@@ -95,7 +97,7 @@ def messages(
 
 
 @contextmanager
-def _telling_where_to_continue(invocation: Invocation, session: str, stream: EventStream) -> Iterator[None]:
+def _showing_how_to_continue(invocation: Invocation, session: str, stream: EventStream) -> Iterator[None]:
     """Show the command that continues the stream, however the stream ends."""
     try:
         yield

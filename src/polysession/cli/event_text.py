@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from polysession import (
     ActionRequired,
+    Cancellation,
+    CancelState,
     ErrorReported,
     Event,
     MessageCompleted,
@@ -46,6 +48,11 @@ def call_text(name: str, arguments: Mapping[str, Any]) -> str:
     return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
 
 
+def cancellation_text(cancellation: Cancellation) -> str:
+    """Describe the outcome of a cancellation."""
+    return _CANCELLATIONS[cancellation.state]
+
+
 def usage_text(usage: Usage | None) -> str:
     """Describe the counters that the backend keeps."""
     if usage is None:
@@ -72,6 +79,11 @@ def _result_gist(event: ToolResultCompleted) -> str:
 def _text_gist(event: Any) -> str:
     return str(event.text)
 
+
+_CANCELLATIONS: Final[Mapping[CancelState, str]] = {
+    CancelState.REQUESTED: "cancellation requested",
+    CancelState.NOTHING_RUNNING: "no turn is running",
+}
 
 _GISTS: Final[Mapping[type, Callable[[Any], str]]] = {
     StatusChanged: lambda event: event.status.value,

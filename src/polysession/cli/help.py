@@ -18,7 +18,7 @@ _SECTIONS: Final[Mapping[str, Sequence[str]]] = {
     "Write a provider": ("new-provider",),
 }
 _OTHERS: Final = "Other"
-_COMPLETION: Final = ("--install-completion", "Install shell completion.")
+_COMPLETION: Final = ("--install-completion", "Install shell completion and exit.")
 
 
 class ShortHelp(TyperCommand):
@@ -27,22 +27,22 @@ class ShortHelp(TyperCommand):
     An option without a help text is left out: the text of a neighbouring option covers it.
     """
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line, with required arguments in plain capitals."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments and the options."""
         parameters: list[Any] = [each for each in self.get_params(ctx) if each.name != "help"]
-        if own := [each for each in parameters if each.help and each.rich_help_panel != COMMON]:
-            with formatter.section("Options"):
-                formatter.write_dl([_record(each, ctx) for each in own])
+        own = [each for each in parameters if each.help and each.rich_help_panel != COMMON]
+        arguments = [(each.metavar, each.help) for each in own if each.param_type_name == "argument"]
+        options = [each.get_help_record(ctx) for each in own if each.param_type_name != "argument"]
+        for title, rows in (("Arguments", arguments), ("Options", options)):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
         formatter.write_paragraph()
         formatter.write_text("Common options, such as --profile and --json: polysession --help")
-
-
-def _record(parameter: Any, ctx: Any) -> tuple[str, str]:
-    """Return the name of a parameter and its help text."""
-    if parameter.param_type_name == "argument":
-        return parameter.metavar, parameter.help
-    name, text = parameter.get_help_record(ctx)
-    return name, text
 
 
 class MainHelp(TyperGroup):

@@ -30,7 +30,7 @@ _EFFECT_STYLES: Final[Mapping[SwitchEffect, str]] = {
 }
 
 ProviderName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Only this provider.", autocompletion=complete_provider)
+    str | None, typer.Option(metavar="NAME", help="Show only this provider.", autocompletion=complete_provider)
 ]
 
 
@@ -42,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def providers(invocation: Invocation) -> None:
-    """List the installed providers, and their health.
+    """List the installed providers and whether they load.
 
     Example: polysession providers
     """
@@ -67,9 +67,11 @@ def features(
     invocation: Invocation,
     *,
     provider: ProviderName = None,
-    why: Annotated[bool, typer.Option("--why", help="Show the cost, or why it is not supported.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Show the cost of emulation, and why a feature is missing.")
+    ] = False,
 ) -> None:
-    """Show what each provider supports.
+    """Show which features each provider supports.
 
     Example: polysession features --provider everruns --why
     """
@@ -79,7 +81,7 @@ def features(
         output.json({"features": [_feature_form(feature, classes) for feature in Feature], "broken": broken})
         return
     for name, problem in broken.items():
-        output.note(f"{name} is left out: {problem}", "red")
+        output.note(f"skipped {name}: {problem}", "red")
     if not why:
         rows = [_feature_row(feature, classes) for feature in _by_operation()]
         for line in support_lines("feature", list(classes), rows, width=output.console.width):
@@ -100,25 +102,25 @@ def check_switch(
     invocation: Invocation,
     *,
     from_: Annotated[
-        str, typer.Option("--from", metavar="NAME", help="Provider to leave.", autocompletion=complete_provider)
+        str, typer.Option("--from", metavar="NAME", help="Choose the old provider.", autocompletion=complete_provider)
     ],
-    to: Annotated[str, typer.Option(metavar="NAME", help="Provider to go to.", autocompletion=complete_provider)],
+    to: Annotated[str, typer.Option(metavar="NAME", help="Choose the new provider.", autocompletion=complete_provider)],
     session: Annotated[
-        str | None, typer.Option(metavar="SESSION", help="A session of the old backend, to check its own fields.")
+        str | None, typer.Option(metavar="ID", help="Check the fields of this session of the old backend.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show the items that need no attention too.")] = False,
     fail_on: Annotated[
         list[SwitchEffect] | None,
-        typer.Option(metavar="EFFECT", help="Exit with 1 if an item has this effect, such as lost; repeatable."),
+        typer.Option(metavar="EFFECT", help="Exit with 1 if an item has this effect, such as lost. Repeatable."),
     ] = None,
 ) -> None:
-    """Show what a switch of backend keeps, emulates and loses.
+    """Show what you keep and lose when you switch to another backend.
 
     Example: polysession switch-check --from qoder --to agentscope
     """
     read = None
     if session is None and (invocation.provider or invocation.profile or invocation.set_ or invocation.emulated):
-        raise UsageError("--provider, --profile, --set and --emulated are for --session: give it too")
+        raise UsageError("--provider, --profile, --set and --emulated need --session")
     if session is not None:
         with invocation.for_provider(from_).client() as client:
             read = client.sessions.get(session)
@@ -140,7 +142,7 @@ def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> N
         rows += [(Text(area, "bold"), "", ""), *told] if told else []
     output.table(("", "", ""), rows, last_folds=True)
     if report.session_id is None:
-        output.text("No backend imports a conversation: --session checks one session.", "dim")
+        output.text("No backend can import a conversation. Use --session ID to check one session.", "dim")
     counts = ", ".join(f"{len(report.with_effect(effect))} {effect.value}" for effect in SwitchEffect)
     output.text(counts, "dim")
 

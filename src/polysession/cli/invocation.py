@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from polysession.cli.parsing import pairs
 from polysession.cli.printing import Output
 from polysession.errors import UsageError
@@ -72,10 +70,10 @@ class Invocation:
         """Raise if an option that chooses a client comes before a command that uses no client.
 
         Raises:
-            BadParameter: There is such an option.
+            UsageError: There is such an option.
         """
         if self.provider or self.profile or self.set_ or self.emulated:
-            raise typer.BadParameter("this command takes no --provider, --profile, --set or --emulated before it")
+            raise UsageError("this command does not accept --provider, --profile, --set or --emulated")
 
     def for_provider(self, name: str | None) -> Invocation:
         """Return a copy for a provider that the command itself names; None if it names none.
@@ -86,7 +84,7 @@ class Invocation:
         if name is None:
             return self
         if self.provider not in {None, name}:
-            raise UsageError(f"{name!r} is named, and --provider {self.provider!r} too; give one of the two")
+            raise UsageError(f"two providers are given, {name!r} and --provider {self.provider!r}; give only one")
         return replace(self, provider=name)
 
     def settings(self) -> dict[str, str]:
@@ -100,8 +98,8 @@ class Invocation:
             settings_type = load_provider(self.chosen_provider()).settings_type
             for key in sorted(secret_names(settings_type) & set(settings)):
                 variable = next(iter(variables_of(settings_type).get(key, ())), None)
-                where = f"the environment variable {variable}, or in a profile" if variable else "a profile"
-                raise UsageError(f"{key!r} is secret and does not belong on a command line; put it in {where}")
+                where = f"set {variable}, or store it in a profile" if variable else "store it in a profile"
+                raise UsageError(f"{key!r} is a secret, and other users can see a command line; {where}")
         return settings
 
     def again(self, *words: str) -> str:
@@ -150,7 +148,7 @@ class Invocation:
 
     def _check_emulated(self) -> None:
         if self.set_ or self.profile:
-            raise UsageError("--emulated brings its own settings; leave --set and --profile out")
+            raise UsageError("--emulated cannot be combined with --set or --profile")
 
     @contextmanager
     def client(self) -> Iterator[Client]:

@@ -37,9 +37,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(invocation: Invocation) -> None:
-    """Run one program on the emulator of every backend.
+    """Run one program on the emulators of all backends and compare them.
 
-    Shows what each did natively, what is emulated, and what it refused.
+    Shows which steps are native, emulated or unsupported.
 
     Example: polysession demo
     """
@@ -54,16 +54,20 @@ def demo(invocation: Invocation) -> None:
 def emulate(
     invocation: Invocation,
     provider: Annotated[
-        str, typer.Argument(metavar="PROVIDER", help="Provider name, such as qoder.", autocompletion=complete_provider)
+        str,
+        typer.Argument(
+            metavar="PROVIDER", help="Name of the provider, such as qoder.", autocompletion=complete_provider
+        ),
     ],
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="PORT", help="TCP port on 127.0.0.1; 0 takes a free one.")
+        int,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Listen on this port of 127.0.0.1; 0 picks a free one."),
     ] = 0,
     generation: Annotated[
-        Literal["current", "legacy"], typer.Option(help="legacy is the backend's older shape.")
+        Literal["current", "legacy"], typer.Option(help="Choose the API generation of the backend.")
     ] = "current",
 ) -> None:
-    """Serve the emulator of one backend, until Ctrl-C.
+    """Serve the emulator of one backend until Ctrl-C.
 
     Example: polysession emulate qoder --port 8101
     """
@@ -85,17 +89,17 @@ def new_provider(
     invocation: Invocation,
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="Its name: lower-case letters and digits, a letter first, such as acme2."),
+        typer.Argument(metavar="NAME", help="Name of the provider: lower-case letters and digits, such as acme2."),
     ],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write it: a new or empty folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New or empty folder for the project.")],
     *,
     emulator: Annotated[
-        bool, typer.Option("--emulator/--no-emulator", help="Whether it gets an emulator to be tested on.")
+        bool, typer.Option("--emulator/--no-emulator", help="Include an emulator for its tests.")
     ] = True,
 ) -> None:
-    """Start a provider for another backend, as a distribution of its own.
+    """Create a project with a provider for another backend.
 
-    Its tests pass at once. Change wire.py first, and follow the tests that fail.
+    Its tests pass at once. Edit wire.py first, then fix the tests that fail.
 
     Example: polysession new-provider acme ../polysession-acme
     """
@@ -108,9 +112,9 @@ def new_provider(
     quoted = shlex.quote(str(folder))
     Console(soft_wrap=True).print(
         Text(
-            f"{len(written)} files in {folder}. Its tests pass already:\n"
+            f"Created {len(written)} files in {folder}. Its tests pass already:\n"
             f"  pip install -e {shlex.quote(f'{folder}[test]')} && pytest {quoted}/tests\n"
-            'Change wire.py first, and follow the tests that fail: the page "Write a provider" explains every file.'
+            'Edit wire.py first, then fix the tests that fail. The page "Write a provider" explains each file.'
         )
     )
 

@@ -50,10 +50,10 @@ def write_provider(name: str, folder: Path, *, emulator: bool = True) -> list[Pa
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*", name) or keyword.iskeyword(name):
         raise UsageError(
-            f"{name!r} cannot name a provider: use lower-case letters and digits, a letter first, such as acme2"
+            f"{name!r} is not a valid provider name; use lower-case letters and digits, a letter first, such as acme2"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists already; name a folder that is new or empty")
+        raise UsageError(f"{folder} is not an empty folder; choose a new or an empty one")
     source = template()
     written = []
     for path in sorted(path for path in source.rglob("*") if path.suffix in _COPIED):

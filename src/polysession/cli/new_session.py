@@ -39,9 +39,9 @@ def open_session(
         PolysessionError: The backend refuses.
     """
     if continues and (session or invocation.emulated):
-        raise UsageError("--continue takes the last session: leave --session and --emulated out")
+        raise UsageError("--continue cannot be combined with --session or --emulated")
     if (continues or session) and any(given.values()):
-        raise UsageError("the session exists: leave --agent, --environment and --model out")
+        raise UsageError("--agent, --environment and --model are only for new sessions; remove them")
     with invocation.connect() as (client, emulator):
         if session is not None:
             yield client, client.sessions.get(session)

@@ -32,7 +32,7 @@ COMMON: Final = "Common options"
 ProviderOption = Annotated[
     str | None,
     typer.Option(
-        help="Provider; else the profile's, or POLYSESSION_PROVIDER.",
+        help="Choose the provider.  [env var: POLYSESSION_PROVIDER]",
         metavar="NAME",
         autocompletion=complete_provider,
         rich_help_panel=COMMON,
@@ -41,7 +41,7 @@ ProviderOption = Annotated[
 ProfileOption = Annotated[
     str | None,
     typer.Option(
-        help="Profile; else POLYSESSION_PROFILE.",
+        help="Choose the profile.  [env var: POLYSESSION_PROFILE]",
         metavar="NAME",
         autocompletion=complete_profile,
         rich_help_panel=COMMON,
@@ -51,21 +51,21 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Setting of the provider, no secret; repeatable.",
+        help="Pass a provider setting (no secrets). Repeatable.",
         metavar="KEY=VALUE",
         rich_help_panel=COMMON,
     ),
 ]
 EmulatedOption = Annotated[
     bool,
-    typer.Option("--emulated", help="Start an emulator for this command, and use it.", rich_help_panel=COMMON),
+    typer.Option("--emulated", help="Start an emulator and run the command on it.", rich_help_panel=COMMON),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON.", rich_help_panel=COMMON)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.", rich_help_panel=COMMON)]
 FieldsOption = Annotated[
     str | None,
-    typer.Option("--fields", help="Write JSON, with these fields only.", metavar="A,B.C", rich_help_panel=COMMON),
+    typer.Option("--fields", help="Print only these fields, as JSON.", metavar="A,B.C", rich_help_panel=COMMON),
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.", rich_help_panel=COMMON)]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.", rich_help_panel=COMMON)]
 
 CLIENT_OPTIONS: Final[Mapping[str, tuple[Any, Any]]] = {
     "provider": (ProviderOption, None),
@@ -80,15 +80,15 @@ OUTPUT_OPTIONS: Final[Mapping[str, tuple[Any, Any]]] = {
 }
 
 SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="Id of the session.")]
-Raw = Annotated[bool, typer.Option("--raw", help="With --json: the backend's object too, as `raw`.")]
-NativeJson = Annotated[str | None, typer.Option(metavar="JSON", help="Fields of this backend only: JSON, @FILE or -.")]
-AgentId = Annotated[str | None, typer.Option(metavar="ID", help="Id of the agent.")]
-EnvironmentId = Annotated[str | None, typer.Option(metavar="ID", help="Id of the environment.")]
-ModelName = Annotated[str | None, typer.Option(metavar="ID", help="Id of the model.")]
-ModelType = Annotated[str | None, typer.Option(metavar="TYPE", help="Its type, if the backend has types of models.")]
-Credential = Annotated[str | None, typer.Option(metavar="ID", help="Id of its credential, if it needs one.")]
-ModelParameters = Annotated[str | None, typer.Option(metavar="JSON", help="Its parameters.")]
-Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop waiting after this time.")]
-Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after N; else all are read.")]
-PageSize = Annotated[int | None, typer.Option(min=1, metavar="N", help="Items in each request.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Add the backend's own object to the JSON, as `raw`.")]
+NativeJson = Annotated[str | None, typer.Option(metavar="JSON", help="Add native fields: JSON, @FILE, or - for stdin.")]
+AgentId = Annotated[str | None, typer.Option(metavar="ID", help="Use this agent.")]
+EnvironmentId = Annotated[str | None, typer.Option(metavar="ID", help="Use this environment.")]
+ModelName = Annotated[str | None, typer.Option(metavar="ID", help="Use this model.")]
+ModelType = Annotated[str | None, typer.Option(metavar="TYPE", help="Set the type of the model.")]
+Credential = Annotated[str | None, typer.Option(metavar="ID", help="Use this credential for the model.")]
+ModelParameters = Annotated[str | None, typer.Option(metavar="JSON", help="Set the parameters of the model.")]
+Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop waiting after this many seconds.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Read at most N items (default: all).")]
+PageSize = Annotated[int | None, typer.Option(min=1, metavar="N", help="Read N items with each request.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")]

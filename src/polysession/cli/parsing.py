@@ -11,13 +11,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from polysession._validation import problems_text
 from polysession.change import UNSET, NativeBody
 from polysession.errors import UsageError
 from polysession.session import AgentCapability, ModelConfig
 
 
-def pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
+def pairs(texts: Iterable[str] | None, option: str, form: str = "KEY=VALUE") -> dict[str, str]:
     """Parse `key=value` texts.
+
+    Args:
+        texts: The texts.
+        option: Name of the option, for the error.
+        form: Form of the texts, for the error.
 
     Raises:
         UsageError: A text is not such a pair, or a key comes twice.
@@ -27,9 +33,9 @@ def pairs(texts: Iterable[str] | None, option: str) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals or not key:
             # The text is not quoted: it may be a secret.
-            raise UsageError(f"{option} takes KEY=VALUE")
+            raise UsageError(f"{option} must be {form}")
         if key in found:
-            raise UsageError(f"{option} gives {key!r} twice")
+            raise UsageError(f"{option} sets {key!r} twice; give it once")
         found[key] = value
     return found
 
@@ -41,7 +47,7 @@ def change(name: str, value: object, *, clear: bool = False) -> object:
         UsageError: The field is both set and cleared.
     """
     if clear and value is not None:
-        raise UsageError(f"--clear-{name} removes the value of another option; give one of the two")
+        raise UsageError(f"--clear-{name} cannot be combined with an option that sets the same field")
     if clear:
         return None
     return UNSET if value is None else value
@@ -60,7 +66,7 @@ def check_changes(changes: Mapping[str, object], native_json: str | None, *edits
     """
     given = {field: value for field, value in changes.items() if value is not UNSET}
     if not given and not any(edits) and native_json is None:
-        raise UsageError("nothing to change: give at least one field")
+        raise UsageError("nothing to change; give at least one field")
     return given
 
 
@@ -73,9 +79,9 @@ def json_object(text: str, option: str) -> dict[str, Any]:
     try:
         value = json.loads(_source(text))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{option} takes a JSON object, @FILE or -: {error}") from error
+        raise UsageError(f"{option} must be a JSON object, @FILE, or - for stdin: {error}") from error
     if not isinstance(value, dict):
-        raise UsageError(f"{option} takes a JSON object, not a {type(value).__name__}")
+        raise UsageError(f"{option} must be a JSON object, not a {type(value).__name__}")
     return value
 
 
@@ -91,7 +97,7 @@ def joined_text(words: Sequence[str] | None) -> str:
         UsageError: There are no words, and stdin is a terminal or closed.
     """
     if not words and sys.stdin is not None and sys.stdin.isatty():
-        raise UsageError("there is no message: give TEXT, or pipe it into stdin")
+        raise UsageError("no message; give TEXT, or pipe a message to stdin")
     parts: list[str] = []
     for word in words or ("-",):
         if word == "-":
@@ -113,7 +119,7 @@ def stdin_text() -> str:
 def stdin_lines() -> Iterator[str]:
     """Read the lines of stdin, without a byte order mark."""
     if sys.stdin is None:
-        raise UsageError("standard input is closed")
+        raise UsageError("stdin is closed; give the text as an argument")
     for number, line in enumerate(sys.stdin):
         yield line.removeprefix("\ufeff") if number == 0 else line
 
@@ -127,17 +133,15 @@ def native_body(text: str | None, body_type: type[NativeBody] | None, provider: 
     if text is None:
         return None
     if body_type is None:
-        raise UsageError(f"{provider} takes no native body here; leave --native-json out", provider=provider)
+        raise UsageError(f"{provider} has no native fields for this command; remove --native-json", provider=provider)
     fields = json_object(text, "--native-json")
     try:
         return body_type.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        )
         known = ", ".join(info.alias or name for name, info in body_type.model_fields.items())
-        raise UsageError(f"--native-json: {problems}. {body_type.__name__} knows: {known}", provider=provider) from None
+        raise UsageError(
+            f"--native-json: {problems_text(error)}. {body_type.__name__} accepts: {known}", provider=provider
+        ) from None
 
 
 def model_config(
@@ -150,7 +154,7 @@ def model_config(
     """
     if model is None:
         if kind or credential or parameters:
-            raise UsageError("--model-type, --credential and --model-parameters go with --model")
+            raise UsageError("--model-type, --credential and --model-parameters need --model")
         return None
     values = json_object(parameters, "--model-parameters") if parameters else {}
     return ModelConfig(id=model, type=kind, credential_id=credential, parameters=values)
@@ -169,7 +173,7 @@ def capabilities(texts: Sequence[str] | None) -> list[AgentCapability] | None:
             found.append(AgentCapability(ref=ref, config=json.loads(config) if equals else None))
         except ValueError as error:
             raise UsageError(
-                f"--capability takes REF, or REF={{...}} with its configuration in JSON: {error}"
+                f"--capability must be REF, or REF={{...}} with a configuration in JSON: {error}"
             ) from error
     return found or None
 
@@ -183,7 +187,7 @@ def moment(text: str | None, option: str) -> datetime | None:
     try:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{option} takes a time such as 2026-11-25T08:00Z: {error}") from error
+        raise UsageError(f"{option} must be a time such as 2026-11-25T08:00Z: {error}") from error
 
 
 def _source(text: str) -> str:

@@ -96,7 +96,7 @@ class Output:
         known = keys() if self._fields else ()
         for name in self._fields or ():
             if name.partition(".")[0] not in known:
-                raise UsageError(f"--fields: there is no field {name!r}; this command writes {', '.join(known)}")
+                raise UsageError(f"--fields: unknown field {name!r}; this command writes {', '.join(known)}")
 
     def json(self, value: Mapping[str, Any]) -> None:
         """Write one JSON object on one line, with the selected fields only."""

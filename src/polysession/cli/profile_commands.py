@@ -25,7 +25,9 @@ from polysession.plugins import load_provider
 from polysession.profiles import Profile, config_path, default_profile, find_profile, read_profiles
 from polysession.settings import load_settings, secret_names
 
-profiles: Final = typer.Typer(help="Name providers with their settings.", no_args_is_help=True, rich_markup_mode=None)
+profiles: Final = typer.Typer(
+    help="Manage profiles: providers with their settings.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the profile.", autocompletion=complete_profile)]
 
@@ -50,7 +52,7 @@ def list_profiles(invocation: Invocation) -> None:
             output.json(form)
         return
     if not forms:
-        output.note(f"no profiles; they would be in {config_path(os.environ)}")
+        output.note(f"no profiles in {config_path(os.environ)}; polysession profiles add --help shows how to add one")
         return
     rows = [
         (
@@ -66,7 +68,7 @@ def list_profiles(invocation: Invocation) -> None:
 
 @command(profiles, "use", writes=("name", "provider"), has_client=False)
 def use_profile(invocation: Invocation, name: Name) -> None:
-    """Make a profile the default, where neither a provider nor a profile is named.
+    """Set the default profile. It applies without a provider or a profile.
 
     Example: polysession profiles use staging
     """
@@ -74,8 +76,8 @@ def use_profile(invocation: Invocation, name: Name) -> None:
     _make_default(name)
     for variable in ("POLYSESSION_PROFILE", "POLYSESSION_PROVIDER"):
         if os.environ.get(variable):
-            invocation.output.note(f"{variable} is set, and comes before the default profile", "yellow")
-    _show(invocation, profile, "is the default now")
+            invocation.output.note(f"{variable} is set, and overrides the default profile", "yellow")
+    _show(invocation, profile, "is now the default")
 
 
 @command(profiles, "add", writes=("name", "provider"), has_client=False)
@@ -84,18 +86,20 @@ def add_profile(
     name: Name,
     *,
     provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Provider of the profile.", autocompletion=complete_provider)
+        str | None,
+        typer.Option(metavar="NAME", help="Choose the provider (required).", autocompletion=complete_provider),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, no secret; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Store a provider setting (no secrets). Repeatable."),
     ] = None,
     from_env: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VARIABLE", help="A setting in a variable; repeatable."),
+        typer.Option(metavar="KEY=VARIABLE", help="Read a setting from this variable. Repeatable."),
     ] = None,
     from_keyring: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=ENTRY", help="A setting in the keyring, SERVICE/USER; repeatable."),
+        typer.Option(metavar="KEY=ENTRY", help="Read it from the keyring entry SERVICE/USER."),
     ] = None,
     agent: AgentId = None,
     environment: EnvironmentId = None,
@@ -104,23 +108,25 @@ def add_profile(
     credential: Credential = None,
     use: Annotated[bool, typer.Option("--use", help="Make it the default profile.")] = False,
 ) -> None:
-    """Add a profile. --agent, --environment and --model are for new sessions.
+    """Add a profile. --agent, --environment and --model apply to new sessions.
 
-    Example: polysession profiles add staging --provider qoder --from-env token=TOKEN
+    Example: polysession profiles add work --provider qoder --from-env token=PAT
     """
     if provider is None:
-        raise UsageError("a profile needs --provider")
+        raise UsageError("--provider is missing; a profile needs a provider")
     if name in read_profiles(os.environ):
-        raise UsageError(f"there is a profile {name!r} already; change it in {config_path(os.environ)}")
+        raise UsageError(f"profile {name!r} already exists; edit it in {config_path(os.environ)}")
     model_config(model, model_type, credential, None)
     values = pairs(settings, "--set")
     for key in sorted(secret_names(load_provider(provider).settings_type) & set(values)):
-        raise UsageError(f"{key!r} is secret: give --from-env {key}=VARIABLE, or --from-keyring {key}=SERVICE/USER")
-    references = {key: {"env": variable} for key, variable in pairs(from_env, "--from-env").items()}
-    references |= {key: {"keyring": entry} for key, entry in pairs(from_keyring, "--from-keyring").items()}
+        raise UsageError(f"{key!r} is a secret; use --from-env {key}=VARIABLE or --from-keyring {key}=SERVICE/USER")
+    references = {key: {"env": variable} for key, variable in pairs(from_env, "--from-env", "KEY=VARIABLE").items()}
+    references |= {
+        key: {"keyring": entry} for key, entry in pairs(from_keyring, "--from-keyring", "KEY=SERVICE/USER").items()
+    }
     twice = sorted(set(values) & set(references))
     if twice:
-        raise UsageError(f"setting {twice[0]!r} is given twice")
+        raise UsageError(f"setting {twice[0]!r} is given twice; give it once")
     _check_settings(invocation, provider, values, references)
     given = {"agent": agent, "environment": environment, "model": model}
     given |= {"model_type": model_type, "credential": credential}

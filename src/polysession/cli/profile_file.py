@@ -81,7 +81,7 @@ def write_text(path: Path, before: str, after: str, changed: Mapping[str, Any]) 
     except ValueError:
         result = None
     if result != expected:
-        raise UsageError(f"cannot change {path} without a change of its other parts; edit it by hand")
+        raise UsageError(f"the layout of {path} does not allow an automatic change; edit the file in an editor")
     parse_profiles(after, path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     written = path.with_suffix(f".{os.getpid()}")

@@ -46,10 +46,10 @@ def command(
             if "provider" in values and values["provider"] is None and not has_client:
                 values["provider"] = before.pop("provider", None)
             invocation = _joined(before, {option: values.pop(option) for option in common})
-            if not has_client:
-                invocation.check_no_client()
 
             def body() -> None:
+                if not has_client:
+                    invocation.check_no_client()
                 invocation.output.check_fields(partial(keys_of, writes))
                 function(invocation, **values)  # type: ignore[call-arg]  # typer gives what it takes
 
@@ -115,7 +115,7 @@ def _run(invocation: Invocation, body: Callable[[], None]) -> None:
         except ModuleNotFoundError as error:
             missing = UsageError(f"this command needs {error.name!r}. Install it with: pip install 'polysession[all]'")
             raise typer.Exit(report(missing, as_json=invocation.json, debug=invocation.debug)) from None
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort):
             raise
         except Exception as error:  # noqa: BLE001  (a defect is reported in a paragraph as well)
             raise typer.Exit(report(error, as_json=invocation.json, debug=invocation.debug)) from None

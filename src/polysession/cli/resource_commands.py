@@ -50,10 +50,12 @@ def get_environment(
 @command(environments, "create", writes="environment")
 def create_environment(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the environment.")],
     *,
-    description: Annotated[str | None, typer.Option(metavar="TEXT", help="Its purpose, for people.")] = None,
-    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the description.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a metadata key. Repeatable.")
+    ] = None,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
@@ -71,7 +73,7 @@ def create_environment(
 
 @command(models, "list", writes="model")
 def list_models(invocation: Invocation, *, limit: Limit = None, page_size: PageSize = None, raw: Raw = False) -> None:
-    """List the models that sessions and agents can name.
+    """List the models that sessions and agents can use.
 
     Example: polysession models list
     """

@@ -32,7 +32,7 @@ from polysession.errors import UsageError
 from polysession.plugins import load_provider
 
 sessions: Final = typer.Typer(
-    help="Create, read, change and delete sessions.", no_args_is_help=True, rich_markup_mode=None
+    help="Create, read, change, cancel and delete sessions.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -40,18 +40,26 @@ sessions: Final = typer.Typer(
 def list_sessions(
     invocation: Invocation,
     *,
-    agent: Annotated[str | None, typer.Option(metavar="AGENT", help="Only sessions of this agent.")] = None,
+    agent: Annotated[str | None, typer.Option(metavar="ID", help="Keep sessions of this agent.")] = None,
     status: Annotated[
         list[SessionStatus] | None,
-        typer.Option(metavar="STATUS", help=f"One of {', '.join(SessionStatus)}; repeatable."),
+        typer.Option(metavar="STATUS", help=f"Keep this status: {', '.join(SessionStatus)}. Repeatable."),
     ] = None,
-    title_contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Part of the title.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="A tag; repeatable.")] = None,
-    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Metadata; repeatable.")] = None,
-    created_after: Annotated[str | None, typer.Option(metavar="TIME", help="ISO 8601; without a zone, UTC.")] = None,
-    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="Likewise.")] = None,
-    include_archived: Annotated[bool, typer.Option("--include-archived", help="Archived sessions too.")] = False,
-    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Oldest first.")] = False,
+    title_contains: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Keep titles that contain this text.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="Keep sessions with this tag. Repeatable.")
+    ] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Keep sessions with this metadata. Repeatable.")
+    ] = None,
+    created_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Keep newer sessions (ISO 8601); or --created-before.")
+    ] = None,
+    created_before: Annotated[str | None, typer.Option(metavar="TIME")] = None,
+    include_archived: Annotated[bool, typer.Option("--include-archived", help="List archived sessions too.")] = False,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="List the oldest first.")] = False,
     limit: Limit = None,
     page_size: PageSize = None,
     native_json: NativeJson = None,
@@ -96,22 +104,26 @@ def create_session(
     *,
     agent: AgentId = None,
     environment: EnvironmentId = None,
-    workspace: Annotated[str | None, typer.Option(metavar="ID", help="Id of the workspace.")] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Label for people.")] = None,
-    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Repeatable.")] = None,
+    workspace: Annotated[str | None, typer.Option(metavar="ID", help="Use this workspace.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the title.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Set a metadata key. Repeatable.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Add a tag. Repeatable.")] = None,
     capability: Annotated[
-        list[str] | None, typer.Option(metavar="REF[=JSON]", help="An ability, with its configuration; repeatable.")
+        list[str] | None, typer.Option(metavar="REF[=JSON]", help="Add a capability of the agent. Repeatable.")
     ] = None,
     model: ModelName = None,
     model_type: ModelType = None,
     credential: Credential = None,
     model_parameters: ModelParameters = None,
-    permission_mode: Annotated[str | None, typer.Option(metavar="MODE", help="How tool calls are approved.")] = None,
+    permission_mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Choose how tool calls are approved.")
+    ] = None,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
-    """Create a session. The profile's `new_session` has the defaults.
+    """Create a session. Defaults come from the profile's `new_session`.
 
     Example: polysession sessions create --agent agent_1 --title "Ticket 42"
     """
@@ -139,34 +151,34 @@ def update_session(
     invocation: Invocation,
     session: SessionId,
     *,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Set it; --clear-title removes it.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Set the title; or --clear-title.")] = None,
     clear_title: Annotated[bool, typer.Option("--clear-title")] = False,
     metadata: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="Set a key; --remove-metadata KEY; --clear-metadata."),
+        typer.Option(metavar="KEY=VALUE", help="Set a key; or --remove-metadata, --clear-metadata."),
     ] = None,
     remove_metadata: Annotated[list[str] | None, typer.Option(metavar="KEY")] = None,
     clear_metadata: Annotated[bool, typer.Option("--clear-metadata")] = False,
     tag: Annotated[
         list[str] | None,
-        typer.Option(metavar="TAG", help="Replace all; --add-tag, --remove-tag; --clear-tags."),
+        typer.Option(metavar="TAG", help="Replace all tags; or --add-tag, --remove-tag, --clear-tags."),
     ] = None,
     add_tag: Annotated[list[str] | None, typer.Option(metavar="TAG")] = None,
     remove_tag: Annotated[list[str] | None, typer.Option(metavar="TAG")] = None,
     clear_tags: Annotated[bool, typer.Option("--clear-tags")] = False,
-    model: Annotated[str | None, typer.Option(metavar="ID", help="Set it; --clear-model removes it.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="ID", help="Set the model; or --clear-model.")] = None,
     model_type: ModelType = None,
     credential: Credential = None,
     model_parameters: ModelParameters = None,
     clear_model: Annotated[bool, typer.Option("--clear-model")] = False,
     permission_mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="Set it; --clear-permission-mode removes it.")
+        str | None, typer.Option(metavar="MODE", help="Set the mode; or --clear-permission-mode.")
     ] = None,
     clear_permission_mode: Annotated[bool, typer.Option("--clear-permission-mode")] = False,
     native_json: NativeJson = None,
     raw: Raw = False,
 ) -> None:
-    """Change some fields of a session. The others stay.
+    """Change the given fields of a session. Other fields stay.
 
     Example: polysession sessions update sess_123 --title Done
     """
@@ -189,7 +201,7 @@ def update_session(
 
 @command(sessions, "archive", writes="session")
 def archive_session(invocation: Invocation, session: SessionId, *, raw: Raw = False) -> None:
-    """Archive a session: it becomes read-only.
+    """Archive a session (it becomes read-only).
 
     Example: polysession sessions archive sess_123
     """
@@ -216,23 +228,25 @@ def delete_session(
 
 @command(sessions, "cancel", writes=("provider", "session_id", "state", "problems", "raw"))
 def cancel_session(invocation: Invocation, session: SessionId, *, raw: Raw = False) -> None:
-    """Cancel the running turn of a session. The session stays.
+    """Cancel the running turn of a session. The session remains.
 
     Example: polysession sessions cancel sess_123
     """
+    from polysession.cli.event_text import cancellation_text  # noqa: PLC0415  (help needs no events)
+
     with invocation.client() as client:
         answer = client.sessions.cancel(session)
     if invocation.json:
         invocation.output.json(answer.model_dump(mode="json", exclude=None if raw else {"raw"}))
     else:
-        invocation.output.text(answer.state.value.replace("_", " "))
+        invocation.output.text(cancellation_text(answer))
 
 
 def _metadata_patch(given: list[str] | None, removed: list[str] | None) -> dict[str, str | None]:
     patch: dict[str, str | None] = dict(pairs(given, "--metadata"))
     for key in removed or ():
         if patch.get(key) is not None:
-            raise UsageError(f"metadata {key!r} is both set and removed; give one of the two")
+            raise UsageError(f"metadata {key!r} is both set and removed; give only one of them")
         patch[key] = None
     return patch
 

@@ -61,7 +61,9 @@ def last_session(client: Client, profile: str, environ: Mapping[str, str]) -> Se
     """
     address = _read(state_folder(environ) / _SESSIONS).get(_key(client, profile))
     if not isinstance(address, dict):
-        raise UsageError("there is no session to continue: the last one of this backend or profile is not known here")
+        raise UsageError(
+            "no session to continue: no earlier ask or chat used this backend and profile. Start without --continue"
+        )
     return SessionRef(**address)
 
 

@@ -110,7 +110,7 @@ class Transcript:
             return
         rest = self._message.complete(event.message.text)
         if rest is None:
-            self.note("[the whole message again:]", "yellow")
+            self.note("[the complete message:]", "yellow")
             rest = event.message.text
         self._continue(self._words, rest, "")
         self._end_line()
@@ -151,7 +151,7 @@ class Transcript:
         self.note(event.message, "red")
 
     def _write_gap(self, _event: StreamGap) -> None:
-        self.note("[the connection broke, and part of the stream is missing]", "yellow")
+        self.note("[the connection was lost, and part of the stream is missing]", "yellow")
 
     def _write_end(self, event: TurnEnded) -> None:
         self._end_line()

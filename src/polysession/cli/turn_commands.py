@@ -29,11 +29,11 @@ def add_to(app: typer.Typer) -> None:
 def ask(
     invocation: Invocation,
     text: Annotated[
-        list[str] | None, typer.Argument(metavar="TEXT", help="The message; - adds stdin, also where TEXT is left out.")
+        list[str] | None, typer.Argument(metavar="TEXT", help="The message; - inserts stdin (default: stdin).")
     ] = None,
     *,
     continue_: Continue = False,
-    session: Annotated[str | None, typer.Option(metavar="SESSION", help="Ask in this session instead.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Use this session instead of a new one.")] = None,
     agent: AgentId = None,
     environment: EnvironmentId = None,
     model: ModelName = None,
@@ -42,9 +42,9 @@ def ask(
     deadline: Deadline = None,
     raw: Raw = False,
 ) -> None:
-    """Ask an agent in a new session, and write its answer.
+    """Send a message in a new session and print the agent's answer.
 
-    The profile's `new_session` has the defaults of the session.
+    Defaults of the session come from the profile's `new_session`.
 
     Example: git diff | polysession ask "Review this change:" -
     """
@@ -65,9 +65,9 @@ def run(
     deadline: Deadline = None,
     raw: Raw = False,
 ) -> None:
-    """Send a message, and follow the turn to its end.
+    """Send a message and follow the turn to its end.
 
-    The agent's words go to stdout, everything else to stderr.
+    Prints the agent's text to stdout, everything else to stderr.
 
     Example: polysession run sess_123 "Fix the failing test"
     """
@@ -91,7 +91,7 @@ def send(invocation: Invocation, session: SessionId, text: Text) -> None:
 
 
 def pending(invocation: Invocation, session: SessionId) -> None:
-    """List the actions that the agent waits for.
+    """List the pending actions: tool calls and questions that need an answer.
 
     Example: polysession pending sess_123
     """
@@ -115,20 +115,20 @@ def answer(
     invocation: Invocation,
     session: SessionId,
     *,
-    approve: Annotated[list[str] | None, typer.Option(metavar="ACTION", help="Let the tool run; repeatable.")] = None,
+    approve: Annotated[list[str] | None, typer.Option(metavar="ID", help="Approve this tool call. Repeatable.")] = None,
     deny: Annotated[
-        list[str] | None, typer.Option(metavar="ACTION[=REASON]", help="Do not let the tool run; repeatable.")
+        list[str] | None, typer.Option(metavar="ID[=REASON]", help="Deny this tool call. Repeatable.")
     ] = None,
     output: Annotated[
-        list[str] | None, typer.Option(metavar="ACTION=TEXT", help="The output of your own tool; repeatable.")
+        list[str] | None, typer.Option(metavar="ID=TEXT", help="Send the output of a tool that you run. Repeatable.")
     ] = None,
     reply: Annotated[
-        list[str] | None, typer.Option(metavar="ACTION=TEXT", help="The reply to a question; repeatable.")
+        list[str] | None, typer.Option(metavar="ID=TEXT", help="Reply to this question. Repeatable.")
     ] = None,
     deadline: Deadline = None,
     raw: Raw = False,
 ) -> None:
-    """Answer the pending actions, and follow the turn to its end.
+    """Answer pending actions and follow the turn to its end.
 
     Example: polysession answer sess_123 --approve evt_9
     """

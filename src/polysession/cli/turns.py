@@ -40,13 +40,13 @@ def follow_turn(
         with turn:
             _show(invocation, turn, raw=raw)
     except (KeyboardInterrupt, DeadlineExceeded):
-        _tell_what_continues(invocation, client, session_id, turn.cursor)
+        _show_what_continues(invocation, client, session_id, turn.cursor)
         raise
     if turn.result.outcome is Outcome.REQUIRES_ACTION:
         if not invocation.json:
             pending, answer = invocation.again("pending", session_id), invocation.again("answer", session_id)
             invocation.output.note(
-                f"the agent waits for an answer\n  show: {pending}\n  answer: {answer} --approve ..."
+                f"the agent is waiting for an answer\n  show: {pending}\n  answer: {answer} --approve ID"
             )
         raise typer.Exit(ExitCode.ACTION_REQUIRED)
     if turn.result.outcome is not Outcome.COMPLETED:
@@ -65,10 +65,10 @@ def read_answers(
     for text in deny or ():
         action, _, reason = text.partition("=")
         answers.append(Deny(action, reason or None))
-    answers += [ToolOutput(action, content) for action, content in pairs(output, "--output").items()]
-    answers += [Reply(action, value) for action, value in pairs(reply, "--reply").items()]
+    answers += [ToolOutput(action, content) for action, content in pairs(output, "--output", "ID=TEXT").items()]
+    answers += [Reply(action, value) for action, value in pairs(reply, "--reply", "ID=TEXT").items()]
     if not answers:
-        raise UsageError("there is no answer: give --approve, --deny, --output or --reply")
+        raise UsageError("no answer; give --approve, --deny, --output or --reply")
     return answers
 
 
@@ -81,12 +81,12 @@ def _show(invocation: Invocation, turn: Turn, *, raw: bool) -> None:
         Transcript(output.console, output.notes).show(turn)
 
 
-def _tell_what_continues(invocation: Invocation, client: Client, session: str, cursor: str | None) -> None:
-    """Tell the user whether a turn that was left continues, and how to follow or cancel it."""
+def _show_what_continues(invocation: Invocation, client: Client, session: str, cursor: str | None) -> None:
+    """Show whether the turn continues after the command, and how to follow or cancel it."""
     if invocation.json:
         return  # each JSON event contains its cursor
     if client.turn_life is TurnLife.ATTENDED or invocation.emulated:
-        reason = "the emulator stops" if invocation.emulated else "its stream was left"
+        reason = "its emulator stops" if invocation.emulated else "this backend stops a turn without a reader"
         invocation.output.note(f"the turn ends, because {reason}")
         return
     resume = ("--cursor", cursor) if cursor else ()

@@ -80,7 +80,7 @@ class Emulator(ABC):
             RuntimeError: The emulator has not answered a request yet.
         """
         if self._loop is None:
-            raise RuntimeError("the emulator has not answered a request yet")
+            raise RuntimeError("the emulator has no event loop before its first request; send one first")
 
         async def act() -> T:
             return action()
@@ -102,7 +102,7 @@ class Emulator(ABC):
             KeyError: There is no such session.
             NotImplementedError: The emulator does not count them.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not count the streams of {session_id!r}")
+        raise NotImplementedError(f"{type(self).__name__} does not count open streams (session {session_id!r})")
 
 
 @dataclass(slots=True)

@@ -80,7 +80,7 @@ class Faults:
             ValueError: The kind is unknown.
         """
         if fault.kind not in get_args(FaultKind):
-            raise ValueError(f"unknown fault kind {fault.kind!r}; known are {', '.join(get_args(FaultKind))}")
+            raise ValueError(f"unknown fault kind {fault.kind!r}; expected one of {', '.join(get_args(FaultKind))}")
         with self._lock:
             self._waiting.append(fault)
 

@@ -19,12 +19,12 @@ def load_emulator(name: str) -> type[Emulator]:
     """
     location = load_provider(name).emulator
     if location is None:
-        raise UsageError(f"provider {name!r} ships no emulator", provider=name)
+        raise UsageError(f"provider {name!r} has no emulator", provider=name)
     module, _, attribute = location.partition(":")
     try:
         emulator = getattr(import_module(module), attribute)
     except Exception as error:  # a plugin may fail in any way
-        raise BrokenProvider(f"its emulator, {location}, does not load: {error}", provider=name) from error
+        raise BrokenProvider(f"its emulator {location} cannot be loaded: {error}", provider=name) from error
     if not (isinstance(emulator, type) and issubclass(emulator, Emulator)):
-        raise BrokenProvider(f"its emulator, {location}, is not a subclass of Emulator", provider=name)
+        raise BrokenProvider(f"its emulator {location} is not a subclass of Emulator", provider=name)
     return emulator

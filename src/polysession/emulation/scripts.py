@@ -71,5 +71,5 @@ def _to_act(item: object) -> Act:
     if not isinstance(item, Act):
         kinds = (*get_args(Act), ToolUse, AskApproval, ClientTool)
         accepted = ", ".join(kind.__name__ for kind in kinds)
-        raise UsageError(f"a script holds {accepted}, and not {item!r}")
+        raise UsageError(f"the items of a script must be {accepted}, not {item!r}")
     return item

@@ -121,7 +121,7 @@ def serve(name: str, *, generation: Generation = "current", port: int = 0) -> It
     """
     if generation not in get_args(Generation):
         accepted = " or ".join(repr(known) for known in get_args(Generation))
-        raise UsageError(f"generation {generation!r} is unknown; it is {accepted}", provider=name)
+        raise UsageError(f"unknown generation {generation!r}; expected {accepted}", provider=name)
     emulator = load_emulator(name)(generation)
     faults = Faults()
     with serve_app(FaultMiddleware(emulator, faults), port=port) as origin:
@@ -191,4 +191,4 @@ def _loopback_server(app: ASGIApp) -> LoopbackServer:
 def _wait_until_started(server: LoopbackServer) -> None:
     server.is_settled.wait(_STARTUP_LIMIT_S)
     if not server.started:
-        raise PolysessionError("the emulator did not start listening")
+        raise PolysessionError("the emulator did not start in time")

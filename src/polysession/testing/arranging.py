@@ -46,7 +46,7 @@ class Arranged:
         cls._arranged = frozenset(arranged)
         if unused := set(cls.gaps) - used - cases:
             listed = ", ".join(sorted(unused))
-            raise TypeError(f"{cls.__name__}.gaps names what is no test for provider {cls.provider!r}: {listed}")
+            raise TypeError(f"{cls.__name__}.gaps names unknown tests for provider {cls.provider!r}: {listed}")
 
 
 def _tests(cls: type[Arranged]) -> dict[str, Callable[..., Any]]:

@@ -215,7 +215,7 @@ class ContractBase(Arranged):
         """
         deadline_s = time.monotonic() + self.patience_s
         while not look():
-            assert time.monotonic() < deadline_s, f"after {self.patience_s} seconds it still does not hold: {what}"
+            assert time.monotonic() < deadline_s, f"not true after {self.patience_s} seconds: {what}"
             time.sleep(_LOOK_AGAIN_S)
 
     def canaries(self) -> dict[str, Any]:
@@ -232,7 +232,7 @@ class ContractBase(Arranged):
         """Return the value of a hook that a supported feature needs."""
         value = getattr(self, hook)
         if value is None:
-            pytest.fail(f"{type(self).__name__}.{hook} is None: {self.provider} supports a feature that it is to show")
+            pytest.fail(f"{type(self).__name__}.{hook} is None: {self.provider} supports a feature that needs it")
         return value
 
 

@@ -225,7 +225,9 @@ class DeclarationContract(ContractBase):
         declared = self.declared().features.get(feature)
 
         assert declared is not None, f"declare {feature.name}: native(), emulated(cost) or unsupported(hint)"
-        assert declared.support is Support.NATIVE or declared.note, "say what it costs, or what to do instead"
+        assert declared.support is Support.NATIVE or declared.note, (
+            "add the cost of the emulation, or a hint for an alternative"
+        )
 
     @pytest.mark.parametrize("feature", list(Feature), ids=str)
     def test_what_is_declared_is_what_happens(self, face: Face, backend: Backend, feature: Feature) -> None:
@@ -244,9 +246,9 @@ class DeclarationContract(ContractBase):
         needed = [feature, *_NEEDS.get(feature, ())]
         missing = [each for each in needed if not self.supports(each)]
         if not missing:
-            assert refused is None or refused.feature != feature, "it is declared as supported, and is refused"
+            assert refused is None or refused.feature != feature, "it is declared as supported, but was refused"
             return
-        assert refused is not None, "it is declared as unsupported, and is not refused"
+        assert refused is not None, "it is declared as unsupported, but was not refused"
         assert refused.feature in missing
         assert (refused.provider, refused.attempts) == (self.provider, 0)
         assert server.connections == 0
@@ -261,7 +263,9 @@ class DeclarationContract(ContractBase):
             assert told, "the backend sent none of the events"
             for event in told:
                 assert event.native_type in table, f"{event.native_type!r} is not in event_types"
-                assert event.type in table[event.native_type], f"{event.native_type!r} is not declared to become this"
+                assert event.type in table[event.native_type], (
+                    f"{event.native_type!r} must be declared as {event.type!r}"
+                )
 
     def told(self, client: Client, session: Session, said: str) -> list[Event]:
         """Return the events of a turn, including those after an answer if it needed one."""
@@ -277,7 +281,7 @@ class DeclarationContract(ContractBase):
     @covers(needs=lambda declared: bool(declared.event_types()))
     def test_the_table_of_events_names_common_events(self) -> None:
         for native_type, common in self.declared().event_types().items():
-            assert set(common) <= _COMMON_TYPES, f"{native_type!r} becomes what is no common event"
+            assert set(common) <= _COMMON_TYPES, f"{native_type!r} is declared as an unknown event type"
 
     @pytest.mark.parametrize(
         "name", ["new_session", "session_changes", "session_query", "new_agent", "new_environment", "message", "answer"]
@@ -304,7 +308,7 @@ class DeclarationContract(ContractBase):
         """A flow builds its first call without a network, and without waiting."""
 
         def forbidden(*_: object, **__: object) -> None:
-            pytest.fail("the provider does what only a driver may do")
+            pytest.fail("the provider opens a socket or sleeps; only a driver may do that")
 
         provider = open_provider(self.provider, backend.settings, {})
         owner = self.owner(backend)  # the core fills it in, where the backend needs one
@@ -335,9 +339,9 @@ class DeclarationContract(ContractBase):
                 continue
             for imported in _imports(path):
                 banned = [name for name in _HTTP_AND_WAITING if f"{imported}.".startswith(f"{name}.")]
-                assert not banned, f"{module} imports {imported}: only a driver does I/O, and only it waits"
+                assert not banned, f"{module} imports {imported}; only a driver does I/O and waits"
                 allowed = imported.partition(".")[0] != "polysession" or imported.startswith("polysession.provider_api")
-                assert allowed, f"{module} imports {imported}: import it from polysession.provider_api"
+                assert allowed, f"{module} imports {imported}; import it from polysession.provider_api"
 
 
 _FIELD_OF: Final = {feature: Feature(feature.operation) for feature in Feature}

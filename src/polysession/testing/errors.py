@@ -72,8 +72,8 @@ def _lost(data: bytes, *, reset: bool = False) -> BrokenAnswer:
 
 
 _PAGE: Final = "<!DOCTYPE html><html><head><title>Welcome</title></head><body>Sign in</body></html>"
-_UNREADABLE: Final = "the backend answered success, with a body that cannot be read: "
-_INCOMPLETE: Final = "the answer is incomplete, or is not HTTP: "
+_UNREADABLE: Final = "the backend reported success, but its response cannot be read: "
+_INCOMPLETE: Final = "the response is incomplete or not valid HTTP: "
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n"
 
 BROKEN: Final = {
@@ -87,23 +87,25 @@ BROKEN: Final = {
     "gzip garbage": _lost(http(200, b"\x1f\x8bgarbage", content_encoding="gzip").data),
     "empty success": _answered(200, "", MalformedResponse, _UNREADABLE + "the body is empty"),
     "page with success": _answered(
-        200, _PAGE, MalformedResponse, _UNREADABLE + 'instead of JSON came: an HTML page titled "Welcome"'
+        200, _PAGE, MalformedResponse, _UNREADABLE + 'expected JSON, received: an HTML page titled "Welcome"'
     ),
     "truncated JSON": _answered(
-        200, '{"id": "sess_1", "ti', MalformedResponse, _UNREADABLE + 'instead of JSON came: {"id": "sess_1", "ti'
+        200, '{"id": "sess_1", "ti', MalformedResponse, _UNREADABLE + 'expected JSON, received: {"id": "sess_1", "ti'
     ),
     "truncated gzip": BrokenAnswer(
         http(200, gzip.compress(b"{}")[:11], content_encoding="gzip"),
         ConnectionLost,
-        "its end is missing",
+        "the data is truncated",
         tried_again=True,
     ),
-    "JSON of a list": _answered(201, "[]", MalformedResponse, _UNREADABLE + "instead of a JSON object came a list"),
-    "JSON of null": _answered(200, "null", MalformedResponse, _UNREADABLE + "instead of a JSON object came a NoneType"),
+    "JSON of a list": _answered(201, "[]", MalformedResponse, _UNREADABLE + "expected a JSON object, received a list"),
+    "JSON of null": _answered(200, "null", MalformedResponse, _UNREADABLE + "expected a JSON object, received null"),
     "object without what is needed": _answered(200, "{}", MalformedResponse, _UNREADABLE),
     "page with 502": _answered(502, _PAGE, ServerError, 'an HTML page titled "Welcome"', tried_again=True),
     "500 in plain text": _answered(500, "Internal Server Error", ServerError, "Internal Server Error"),
-    "503 without a body": _answered(503, "", ServerError, "the backend failed and gave no reason", tried_again=True),
+    "503 without a body": _answered(
+        503, "", ServerError, "the backend failed without giving a reason", tried_again=True
+    ),
     "429 without a time": _answered(429, "", RateLimited, "too many requests", tried_again=True, in_doubt=False),
     "429 without a time that can be read": _answered(
         429, "{}", RateLimited, "{}", headers={"retry_after": "soon"}, tried_again=True, in_doubt=False
@@ -166,7 +168,7 @@ class ErrorContract(ContractBase):
         self.check(error, broken, Feature.SESSIONS_CREATE)
         assert error.attempts == len(server.requests)
         assert error.outcome_unknown is broken.in_doubt
-        assert ("may have carried the request out" in str(error)) is broken.in_doubt
+        assert ("may have executed the request" in str(error)) is broken.in_doubt
 
     @covers(Feature.SESSIONS_CREATE)
     def test_a_creation_is_tried_again_only_with_a_key(self, face: Face, backend: Backend) -> None:
@@ -194,7 +196,7 @@ class ErrorContract(ContractBase):
         error = self.failure(face, backend, closed_port(), self.reading)
 
         assert type(error) is ConnectError
-        assert error.message.startswith("no connection could be made: ")
+        assert error.message.startswith("cannot connect to ")
         assert (error.operation, error.status, error.attempts) == (Feature.SESSIONS_GET, None, 2)
         assert (error.retryable, error.outcome_unknown) == (True, False)
 

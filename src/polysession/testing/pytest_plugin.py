@@ -33,18 +33,20 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     group.addoption(
         "--polysession-backend",
         choices=("emulator", "tape", "live"),
-        help="what the fixture `backend` is: an emulator (default), a tape, or the real backend",
+        help="run the fixture `backend` on an emulator (default), a tape, or the real backend",
     )
-    group.addoption("--polysession-provider", metavar="NAME", help="provider of the fixtures `emulator` and `backend`")
+    group.addoption(
+        "--polysession-provider", metavar="NAME", help="use this provider in the fixtures `emulator` and `backend`"
+    )
     group.addoption(
         "--tape-pace",
         type=float,
         default=0.0,
         metavar="FACTOR",
-        help="delays of replayed tapes: 0 (default) does not wait, 1 takes as long as the recording",
+        help="scale the delays of replayed tapes: 0 (default) does not wait, 1 waits as long as the recording",
     )
     if not _loads_recording(pluginmanager):  # pytest-recording already adds this option
-        group.addoption("--record-mode", choices=_MODES, help="how tapes are recorded; by default none are")
+        group.addoption("--record-mode", choices=_MODES, help="choose how tapes are recorded (default: none)")
     parser.addini("polysession_backend", "default of --polysession-backend", default="emulator")
     parser.addini("polysession_provider", "default of --polysession-provider")
 
@@ -133,7 +135,7 @@ def backend(request: pytest.FixtureRequest) -> SuiteBackend:
         case "tape":
             fixture = request.getfixturevalue
             return SuiteBackend.of_tape(partial(fixture, "tape"), partial(fixture, "live_backend"))
-    raise pytest.UsageError(f"polysession_backend is {kind!r}; it must be one of {', '.join(BACKEND_KINDS)}")
+    raise pytest.UsageError(f"polysession_backend must be one of {', '.join(BACKEND_KINDS)}, not {kind!r}")
 
 
 def _loads_recording(plugins: pytest.PytestPluginManager) -> bool:
@@ -149,7 +151,7 @@ def _provider(request: pytest.FixtureRequest) -> str:
     name: str = named or config.getini("polysession_provider")
     if not name:
         raise pytest.UsageError(
-            'no provider is named: mark the test with @pytest.mark.polysession("qoder"), or set polysession_provider in'
+            'no provider is given; mark the test with @pytest.mark.polysession("qoder"), or set polysession_provider in'
             " the configuration of pytest"
         )
     return name

@@ -120,7 +120,7 @@ class StreamContract(ContractBase):
             return
         assert rest[-1].outcome is Outcome.COMPLETED
         (said,) = [event.message for event in rest if isinstance(event, MessageCompleted) and event.message.text]
-        assert len(said.text.split()) > 1, "the message is not whole"
+        assert len(said.text.split()) > 1, "the message is incomplete"
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_STREAM)
     def test_a_reader_that_leaves_after_each_event_gets_each_once(self, client: Client, session: Session) -> None:
@@ -130,7 +130,9 @@ class StreamContract(ContractBase):
 
         received: list[Event] = []
         while not received or not isinstance(received[-1], TurnEnded):
-            assert len(received) <= len(whole), f"it gets events again: {[event.type for event in received]}"
+            assert len(received) <= len(whole), (
+                f"the stream delivered events again: {[event.type for event in received]}"
+            )
             with client.sessions.stream(session, cursor=cursor, deadline_s=self.patience_s) as events:
                 received.append(next(event for event in events if event.type not in _FORGOTTEN))
                 cursor = events.cursor

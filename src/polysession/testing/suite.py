@@ -150,7 +150,7 @@ class SuiteBackend:
         See `EmulatorHandle.script`. Call it before anything else of the backend: a scripted test has no tape.
         """
         if self.emulator is None:
-            pytest.skip(f"scripted replies need the emulator, and this run uses --polysession-backend={self.kind}")
+            pytest.skip(f"scripted replies need the emulator, but this run uses --polysession-backend={self.kind}")
         self.emulator.script(script)
 
     @cached_property

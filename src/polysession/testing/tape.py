@@ -99,7 +99,7 @@ class Tape(EffectSource):
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         if mode not in get_args(RecordMode):
-            raise TapeError(f"the mode of a tape is {mode!r}; it must be one of {', '.join(get_args(RecordMode))}")
+            raise TapeError(f"the mode of a tape must be one of {', '.join(get_args(RecordMode))}, not {mode!r}")
         self.path: Path = Path(path)
         self.mode: RecordMode = mode
         self.records: bool = False
@@ -192,7 +192,9 @@ class Tape(EffectSource):
         """
         if name not in self._header.values:
             if not self.records:
-                raise TapeError(f"there is no value {name!r} on the tape {self.path}")
+                raise TapeError(
+                    f"the tape {self.path} has no value {name!r}; record it again with --record-mode=rewrite"
+                )
             self._header.values[name] = make()
         value: T = self._header.values[name]
         return value
@@ -225,12 +227,12 @@ class Tape(EffectSource):
             found = self.playback.difference(sent)
             for secret in spellings(self._secrets):
                 found = secret.sub(REDACTED, found)
-            raise self.mismatch(f"a request is not on the tape {self.path}:\n{found}")
+            raise self.mismatch(f"the tape {self.path} does not have this request:\n{found}")
         return exchange
 
     def mismatch(self, problem: str) -> TapeMismatch:
         """Return the error for a difference. It is raised again at the end, in case the program catches it."""
-        problem += "\nIf the program is right, record the tape again with --record-mode=rewrite."
+        problem += "\nIf the program is correct, record the tape again with --record-mode=rewrite."
         self._problems.append(problem)
         return TapeMismatch(problem)
 
@@ -281,7 +283,7 @@ class Tape(EffectSource):
 
     def _read(self) -> TapeFile:
         if not self.path.exists():
-            raise TapeError(f"there is no tape {self.path}: record it with --record-mode=once, or mode='once'")
+            raise TapeError(f"the tape {self.path} does not exist; record it with --record-mode=once, or mode='once'")
         return read_tape(self.path)
 
     def _write(self) -> None:
@@ -291,8 +293,8 @@ class Tape(EffectSource):
         found = dict.fromkeys(leaks(file, self._secrets))
         if found:
             raise TapeError(
-                f"the tape {self.path} was not written, because there is a secret in {'; '.join(found)}. Record with a"
-                " program that does not send it, or give `replace` a text for it"
+                f"the tape {self.path} was not written, because it would contain a secret in {'; '.join(found)}. Do not"
+                " send the secret there, or pass a text for it in `replace`"
             )
         if self._new:
             file.write(self.path)

@@ -42,7 +42,7 @@ def difference(
     own = identity(sent, match_headers)
     times = sum(position in played and identity(each, match_headers) == own for position, each in enumerate(recorded))
     if times:
-        return f"{described(sent)}\nThe tape has this request {times} times, and all of them were answered before."
+        return f"{described(sent)}\nThe tape has this request {times} times, and the program already made all of them."
     lines = _lines(sent, match_headers)
     candidates = [position for position in range(len(recorded)) if position not in played] or range(len(recorded))
     nearest = max(candidates, key=lambda position: _likeness(lines, _lines(recorded[position], match_headers)))

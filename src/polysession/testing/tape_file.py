@@ -206,4 +206,4 @@ def read_tape(path: Path) -> TapeFile:
     except OSError as error:
         raise TapeError(f"the tape {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise TapeError(f"{path} is no tape of version 1: {error}") from error
+        raise TapeError(f"{path} is not a tape of version 1: {error}") from error

@@ -60,7 +60,7 @@ def recorded_provider(recorded: Mapping[str, object]) -> str:
     """
     name = next(iter(recorded), None)
     if name is None:
-        raise TapeError("the tape names no provider: give one")
+        raise TapeError("the tape names no provider; pass one")
     return name
 
 

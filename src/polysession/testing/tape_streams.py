@@ -167,14 +167,14 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
             elif entry.end == "error":
                 raise recorded_error(entry.error)
         yield _Silence(pause_s + _GRACE_S)
-        raise self._tape.mismatch(f"the recorded client left {self._name} here, and the program reads on")
+        raise self._tape.mismatch(f"the program reads {self._name} further than the recorded program did")
 
     def _wait_for(self, causes: frozenset[int]) -> Iterator[float]:
         """Wait until these requests have been made."""
         deadline_s = time.monotonic() + _GRACE_S
         while missing := self._tape.playback.missing(causes):
             if time.monotonic() > deadline_s:
-                raise self._tape.mismatch(f"{self._name} waits for {missing}, which the program does not send")
+                raise self._tape.mismatch(f"{self._name} waits for {missing}, which the program did not send")
             yield _POLL_S
 
     @property

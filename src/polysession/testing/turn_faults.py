@@ -50,7 +50,7 @@ class TurnFaultContract(ContractBase):
         finally:
             backend.faults.clear()
         if all(fault.times == asked.times for fault, asked in zip(placed, faults, strict=True)):
-            pytest.skip(f"a turn of {self.provider} sends no request that the fault fits")
+            pytest.skip(f"a turn of {self.provider} sends no request that the fault applies to")
         return turn
 
     def check_sent_once(self, client: Client, session: Session, said: str) -> None:

@@ -81,7 +81,7 @@ def check_each_once(events: Sequence[Event]) -> None:
     """Check that no event comes twice, and that numbered events come in order."""
     ids = Counter((event.id, event.type, getattr(event, "tool_call_id", None)) for event in events if event.id)
     shared = [each for each, number in ids.items() if number > 1]
-    assert shared == [], "several events share an id, a type and a tool call"
+    assert shared == [], "several events have the same id, type and tool call"
     numbers = [event.sequence for event in events if event.sequence is not None]
     assert numbers == sorted(numbers)
 

@@ -223,9 +223,9 @@ def test_the_version_is_read() -> None:
 
 
 def test_a_session_of_another_user_is_never_read() -> None:
-    with pytest.raises(UsageError, match="owned by 'bob'"):
+    with pytest.raises(UsageError, match="belongs to 'bob'"):
         step(OPERATIONS.get_session(SessionRef("s1", owner_id="bob")))
-    with pytest.raises(UsageError, match="owned by 'bob'"):
+    with pytest.raises(UsageError, match="belongs to 'bob'"):
         step(OPERATIONS.get_session(Session(provider="adk", id="s1", agent_id="assistant", owner_id="bob")))
 
 

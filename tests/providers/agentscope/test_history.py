@@ -55,7 +55,7 @@ def test_an_unreadable_message_does_not_affect_others_and_is_reported() -> None:
     assert found.items[1].text == "c"
     assert found.problems == (
         "item 1: the body is not a JSON object",
-        "item 2: the backend's JSON lacks a readable id",
+        "item 2: it has no valid id",
     )
 
 

@@ -163,7 +163,7 @@ def test_an_unreadable_item_does_not_affect_others_and_is_reported() -> None:
     assert [(agent.id, agent.problems) for agent in page.items] == [("a1", ()), ("a2", ("data: not an object",))]
     assert page.problems == (
         "item 0: the body is not a JSON object",
-        "item 2: the backend's JSON lacks a readable id",
+        "item 2: it has no valid id",
     )
 
 

@@ -87,7 +87,7 @@ def test_a_question_is_not_answered_in_another_way(client: Client, session: Sess
     (question,) = client.sessions.pending_actions(session)
     answers: Sequence[Answer] = (Approve(question.id), Deny(question.id), ToolOutput(question.id, "green"))
     for answer in answers:
-        with pytest.raises(UsageError, match="is answered with Reply"):
+        with pytest.raises(UsageError, match="must be answered with Reply"):
             client.sessions.answer(session, [answer])
     client.sessions.answer(session, [Reply(question, "red")])
     assert client.sessions.pending_actions(session) == ()

@@ -96,8 +96,8 @@ def test_unsupported_answers_are_refused_before_any_call(flow: Any, answers: Any
 @pytest.mark.parametrize(
     ("answers", "error", "problem"),
     [
-        ([Approve("call_9")], UsageError, "action 'call_9' is answered with ToolOutput"),
-        ([ToolOutput("tool_approval_call_1", "x")], UsageError, "is answered with Approve or Deny"),
+        ([Approve("call_9")], UsageError, "action 'call_9' must be answered with ToolOutput"),
+        ([ToolOutput("tool_approval_call_1", "x")], UsageError, "must be answered with Approve or Deny"),
         ([Approve("call_1")], NotFound, "waits for answers to 'tool_approval_call_1', 'call_9'"),
     ],
 )

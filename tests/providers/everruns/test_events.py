@@ -318,7 +318,7 @@ ODD: list[tuple[str, Any, str, tuple[str, ...]]] = [
         "output.message.completed",
         {"message": {"role": "agent"}},
         "raw",
-        ("data.message: the backend's JSON lacks a readable id",),
+        ("data.message: it has no valid id",),
     ),
     ("output.message.completed", {"message": "Hi"}, "raw", ("data.message: the body is not a JSON object",)),
     ("input.message", None, "raw", ()),

@@ -227,7 +227,7 @@ def test_edited_arguments_are_refused_before_any_call() -> None:
 
 
 def test_a_question_is_not_answered_with_an_output() -> None:
-    with pytest.raises(UsageError, match="'call_1/question_1' is answered with Reply"):
+    with pytest.raises(UsageError, match="'call_1/question_1' must be answered with Reply"):
         step(answer(ToolOutput("call_1/question_1", "x")), asked(QUESTION))
 
 

@@ -88,7 +88,7 @@ def test_a_cursor_needs_no_quoting_in_a_shell_or_a_url(event_id: str | None) -> 
 
 @pytest.mark.parametrize("cursor", ["", "7", "event_7", "event_1 2", "bnVsbA", "e30", "eyJhIjoxfQ", "W10", "\u00e9"])
 def test_a_foreign_cursor_of_a_stream_is_refused(cursor: str) -> None:
-    with pytest.raises(UsageError, match="not a cursor"):
+    with pytest.raises(UsageError, match="not a stream cursor"):
         step(OPERATIONS.stream_events(ID, cursor))
 
 

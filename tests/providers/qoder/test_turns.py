@@ -81,7 +81,7 @@ def test_a_stream_continues_after_a_cursor_of_any_id(event_id: str) -> None:
 
 @pytest.mark.parametrize("cursor", ["", "5", "sess_1", "evt_1", "ZXZ0XzE", "e30", "WzVd", "evt_é", "\n"])
 def test_a_wrong_cursor_is_refused(cursor: str) -> None:
-    with pytest.raises(UsageError, match="is not a cursor"):
+    with pytest.raises(UsageError, match="is not a stream cursor"):
         step(PROVIDER.stream_events(REF, cursor))
 
 
