@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-_OWN_CHECK: Final = "Value error, "
-"""Pydantic's prefix for the message of a check of ours."""
+OWN_CHECK: Final = "Value error, "
+"""Prefix that pydantic gives to the message of a custom check."""
 
 
 def problem_text(item: Mapping[str, Any]) -> str:
     """Return the message of one item of `ValidationError.errors()`."""
-    return str(item["msg"]).removeprefix(_OWN_CHECK)
+    return str(item["msg"]).removeprefix(OWN_CHECK)
 
 
 def problems_text(error: ValidationError) -> str:

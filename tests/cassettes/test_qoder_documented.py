@@ -282,5 +282,5 @@ def test_c_refuses(do: Do) -> None:
     with pytest.raises(ServerError) as fault:
         do(lambda client: client.sessions.delete(DEV))
     assert (fault.value.status, fault.value.outcome_unknown) == (500, True)
-    with pytest.raises(PermissionDenied, match="gave no reason"):
+    with pytest.raises(PermissionDenied, match="without giving a reason"):
         do(lambda client: client.sessions.archive(DEV))

@@ -43,6 +43,13 @@ def test_every_command_has_an_example_and_points_to_the_common_options() -> None
         assert "Common options, such as --profile and --json: polysession --help" in text
 
 
+def test_arguments_are_listed_apart_from_options() -> None:
+    shown = Shell().done("run", "--help").out
+
+    assert shown.startswith("Usage: polysession run [OPTIONS] SESSION TEXT\n")
+    assert re.search(r"\nArguments:\n  SESSION .*\n  TEXT .*\n\nOptions:\n  --deadline SECONDS ", shown)
+
+
 def test_the_main_help_names_every_command_once() -> None:
     listed = re.findall(r"[\w-]+", Shell().done("--help").out.partition("Commands:")[2])
 

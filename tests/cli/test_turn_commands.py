@@ -187,6 +187,7 @@ def test_ask_reads_stdin(words: list[str], typed: str, message: str) -> None:
         (["answer", "s"], "give --approve, --deny, --output or --reply"),
         (["answer", "s", "--output", "a"], "--output must be ID=TEXT"),
         (["run", "s", ""], "the message is empty"),
+        (["ask", " "], "the message is empty; give TEXT"),  # before a session is created
         (["ask", "-c", "hello"], "no session to continue"),
         (["ask", "-c", "--emulated", "hello"], "--continue cannot be combined with --session"),
         (["ask", "-c", "--agent", "a", "hello"], "--agent, --environment and --model are only for new sessions"),

@@ -188,7 +188,12 @@ def test_a_rate_limit_tells_how_long_to_wait(headers: dict[str, str], seconds: f
 @pytest.mark.parametrize(
     ("error", "error_class", "unknown", "said"),
     [
-        (httpx.ConnectError("refused"), ConnectError, False, f"cannot connect to '{acme().settings.base_url}': refused"),
+        (
+            httpx.ConnectError("refused"),
+            ConnectError,
+            False,
+            f"cannot connect to '{acme().settings.base_url}': refused",
+        ),
         (httpx.ProxyError("407"), ConnectError, False, r"cannot connect to '.*': 407"),
         (httpx.UnsupportedProtocol("ftp"), ConnectError, False, r"cannot connect to '.*': ftp"),
         (httpx.ConnectTimeout(""), NetworkTimeout, False, r"no response in time \(ConnectTimeout\)"),

@@ -309,6 +309,6 @@ def test_the_frames_of_a_whole_stream_are_read_without_its_unfinished_end() -> N
 
 
 def test_a_page_is_no_stream_of_frames() -> None:
-    with pytest.raises(MalformedResponse, match="text/html, not an event stream") as caught:
+    with pytest.raises(MalformedResponse, match="expected an event stream, received text/html") as caught:
         read_frames(Response(200, {"content-type": "text/html"}, b"data: 1\n\n"))
     assert caught.value.status == 200

@@ -192,5 +192,5 @@ def test_a_page_is_never_taken_for_success(provider: str, driver: str, operation
 
     assert isinstance(result, MalformedResponse), result
     # A stream is refused by its head, without a look at the body.
-    assert 'an HTML page titled "Welcome"' in result.message or "no stream of events" in result.message
+    assert 'an HTML page titled "Welcome"' in result.message or "an event stream" in result.message
     assert result.outcome_unknown

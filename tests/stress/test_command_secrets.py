@@ -190,7 +190,7 @@ def test_doctor_shows_what_is_not_secret_and_that_the_rest_is_set(
 
     check_no_secret([ran.out + ran.err])
     assert all(f"{name} is {value}" in ran.out for name, value in places.shown.items())
-    assert all(f"{name} is set, by profile 'canary'" in ran.out for name in places.secrets)
+    assert all(f"{name} is set, from profile 'canary'" in ran.out for name in places.secrets)
     assert all(f"canary.{name}" in ran.out for name in places.secrets), "plain secrets are reported by name"
 
 
@@ -227,7 +227,7 @@ def test_a_secret_that_cannot_be_used_is_not_quoted(
 def test_a_secret_on_the_command_line_is_refused_and_not_repeated(provider: str, setting: str) -> None:
     for command in (["sessions", "list"], ["doctor"], ["run", "sess_1", "hi"]):
         ran = Shell().run(*command, "--provider", provider, "--set", f"{setting}={CANARY}", "--debug")
-        assert "does not belong on a command line" in ran.err
+        assert "is a secret, and other users can see a command line" in ran.err
         check_no_secret([ran.out + ran.err])
 
 

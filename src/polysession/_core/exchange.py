@@ -363,7 +363,9 @@ def _transport_error(error: BaseException, text: str, proxy: str | None, base_ur
         )
         found.retryable = False
     elif "TimeoutException" in names:
-        found = NetworkTimeout(f"no response in time ({type(error).__name__})")
+        found = NetworkTimeout(
+            f"no response in time ({type(error).__name__}). Try again, or raise the client's timeout"
+        )
     elif names & _NOT_CONNECTED:
         found = _not_connected(error, reason, proxy, base_url)
     else:

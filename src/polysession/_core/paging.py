@@ -53,7 +53,7 @@ class PageWalk(Generic[Item]):
         """
         page = yield from self._page_flow(self._cursor)
         if page.next_cursor is not None and page.next_cursor in self._cursors:
-            raise MalformedResponse("the list does not end: the backend repeats the cursor of an earlier page")
+            raise MalformedResponse("the list does not advance: the backend repeats the cursor of an earlier page")
         identities = [_identity(item) for item in page.items]
         fresh = tuple(
             item
@@ -62,7 +62,7 @@ class PageWalk(Generic[Item]):
         )
         self._repeats = self._repeats + 1 if page.items and not fresh else 0
         if self._repeats == _REPEATS:
-            raise MalformedResponse(f"the list does not end: {_REPEATS} pages in a row repeat the page before them")
+            raise MalformedResponse(f"the list does not advance: {_REPEATS} pages in a row repeat the page before them")
         self._previous = frozenset(identities)
         self._cursor = page.next_cursor
         self._cursors.add(page.next_cursor)

@@ -169,7 +169,9 @@ def read_frames(response: Response) -> list[Frame]:
     from polysession._core.sse import SseDecoder  # noqa: PLC0415  (most responses are no streams)
 
     if not response.headers.get("content-type", "").lower().startswith("text/event-stream"):
-        raise _malformed(response, f"it is {response.headers.get('content-type', 'nothing')}, not an event stream")
+        raise _malformed(
+            response, f"expected an event stream, received {response.headers.get('content-type', 'nothing')}"
+        )
     return list(SseDecoder().feed(response.content))
 
 

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from polysession import __version__
+from polysession._validation import OWN_CHECK
 from polysession.cli import (
     chat_command,
     doctor_command,
@@ -120,7 +121,7 @@ _COMMAND = get_command(app)
 def _report_misuse(error: TyperException, *, as_json: bool) -> int:
     """Report a mistake in the command line like every other error; a group without a command shows its help."""
     context = getattr(error, "ctx", None)
-    message = error.format_message()
+    message = error.format_message().replace(OWN_CHECK, "")
     if context is not None and message == context.get_help():
         typer.echo(message, err=True)
         return ExitCode.USAGE

@@ -19,6 +19,7 @@ from polysession.errors import (
     ActionRequiredError,
     AuthenticationFailed,
     Conflict,
+    ConnectError,
     DeadlineExceeded,
     MalformedResponse,
     MissingCredentials,
@@ -84,8 +85,11 @@ _CODES: Final[Mapping[type[PolysessionError], ExitCode]] = MappingProxyType(
 )
 
 
+_EXAMINED: Final = (AuthenticationFailed, ConnectError, UnexpectedRedirect)
+"""Errors with a cause that `polysession doctor` finds."""
+
 _PYTHON_CALL: Final = re.compile(r"(?:native=)?\b([A-Z]\w+)\((\w+=[^()]*)\)")
-_PYTHON_ARGUMENT: Final = re.compile(r"\b(agent|environment|workspace|model)=\.\.\.")
+_PYTHON_ARGUMENT: Final = re.compile(r"\b(agent|environment|workspace|model)=(?:\.\.\.|(?=[\s,;]))")
 _MODEL_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {"id": "--model", "type": "--model-type", "credential_id": "--credential", "parameters": "--model-parameters"}
 )
@@ -107,7 +111,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     if isinstance(error, UsageError):
         text = in_options(str(error))
     elif isinstance(error, PolysessionError):
-        text = str(error)
+        text = str(error) + (". Run polysession doctor to find the cause" if isinstance(error, _EXAMINED) else "")
     elif isinstance(error, OSError):  # such as a full disk, a port in use or a missing file
         text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     else:

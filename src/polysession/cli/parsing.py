@@ -94,7 +94,7 @@ def joined_text(words: Sequence[str] | None) -> str:
     """Return a message of several words; stdin replaces `-`, and is the whole message if there are no words.
 
     Raises:
-        UsageError: There are no words, and stdin is a terminal or closed.
+        UsageError: The message is empty, or there are no words and stdin is a terminal or closed.
     """
     if not words and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no message; give TEXT, or pipe a message to stdin")
@@ -104,7 +104,10 @@ def joined_text(words: Sequence[str] | None) -> str:
             parts.append(f"\n\n{stdin_text()}\n\n")
         else:
             parts.append(f" {word}" if parts and not parts[-1].endswith("\n") else word)
-    return "".join(parts).strip()
+    message = "".join(parts).strip()
+    if not message:
+        raise UsageError("the message is empty; give TEXT, or pipe a message to stdin")
+    return message
 
 
 def stdin_text() -> str:
