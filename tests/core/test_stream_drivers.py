@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import signal
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -69,6 +70,61 @@ def test_a_turn_is_followed_from_its_input_to_its_end(stream_runner: StreamRunne
     assert "accept: text/event-stream\r\n" in head
     assert f"authorization: bearer {TOKEN}\r\n" in head
     assert server.requests[1].endswith(b'{"parts":1}')
+
+
+class EmptyChunks(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The body of a stream, with an empty chunk after each of its own."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._body:
+            yield from (chunk, b"")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            yield chunk
+            yield b""
+
+    def close(self) -> None:
+        self._body.close()
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+class WithEmptyChunks(httpx.HTTPTransport):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        response.stream = EmptyChunks(response.stream)
+        return response
+
+
+class AsyncWithEmptyChunks(httpx.AsyncHTTPTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        response.stream = EmptyChunks(response.stream)
+        return response
+
+
+async def to_the_end_in_time(sessions: Any) -> list[str]:
+    async with sessions.run("s1", "hi", deadline_s=30.0) as turn:
+        return [text_of(event) async for event in turn]
+
+
+@both_stream_runners
+def test_an_empty_chunk_of_a_transport_is_not_the_end(stream_runner: StreamRunner) -> None:
+    http_client: Any = (
+        httpx.AsyncClient(transport=AsyncWithEmptyChunks())
+        if stream_runner.awaited
+        else httpx.Client(transport=WithEmptyChunks())
+    )
+    with StreamServer(stream(AFTER_INPUT, START, HELLO, WORLD, END)) as server:
+        assert stream_runner.play(server.url, to_the_end_in_time, http_client=http_client) == TURN
+        assert server.targets.count("GET /sessions/s1/stream") == 1
+    if not stream_runner.awaited:
+        http_client.close()
 
 
 @both_stream_runners

@@ -74,7 +74,8 @@ class SseDecoder:
             chunk = self._with_lf(chunk)
         if self._ends_with_lf and chunk:
             self._ends_with_lf, chunk = False, b"\n" + chunk
-        *blocks, rest = chunk.split(b"\n\n")
+        blocks = chunk.split(b"\n\n")
+        rest = blocks.pop()
         for block in blocks:
             frame = self._read(self._joined(block) if self._parts else block)
             if frame is not None:

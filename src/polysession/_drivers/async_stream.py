@@ -8,7 +8,7 @@ import inspect
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
@@ -356,8 +356,10 @@ class _Connection:
     async def _read(self) -> None:
         response = self._response
         try:
-            async for chunk in response.aiter_bytes() if is_read(response) else response.aiter_raw():
-                self._put(chunk)
+            unread = cast("AsyncIterable[bytes]", response.stream)
+            async for chunk in response.aiter_bytes() if is_read(response) else unread:
+                if chunk:  # a transport may give empty chunks, and `b""` is the end
+                    self._put(chunk)
                 if len(self._received) >= READ_AHEAD:
                     self._drained.clear()
                     await self._drained.wait()

@@ -7,12 +7,12 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from polysession._core import effect_source
-from polysession._core.effects import Drain, Effect, Now, Open, Prepared, Ready, Receive, Run, Wait
+from polysession._core.effects import RECEIVE, Drain, Effect, Now, Open, Prepared, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
 from polysession._drivers.transport import Deadline, is_read, limit_silence, shut_down, to_head
@@ -95,13 +95,13 @@ class EventStream(StreamBase):
             if self._has_ended or in_loop:
                 raise StopIteration
             raise self._misused(NOT_OPEN)
-        event = cast("Event", self._advance())
+        event: Event = self._advance()
         if self._observe is not None:
             self._observe(event)
         return event
 
-    def _advance(self) -> Event | Ready:
-        """Perform effects until the loop delivers something."""
+    def _advance(self) -> Any:
+        """Perform effects until the loop delivers an event, or `Ready`."""
         steps = self._steps
         effect, self._effect = self._effect, None
         try:
@@ -109,7 +109,7 @@ class EventStream(StreamBase):
             while isinstance(item, Effect):
                 failure = None
                 try:
-                    result = self._receive(item) if type(item) is Receive else self._perform(item)
+                    result = next(self._chunks, b"") if item is RECEIVE else self._perform(item)
                 except BaseException as error:
                     failure = error if isinstance(error, PolysessionError) else self._driver.failure(error)
                     if type(item) is Receive:
@@ -131,6 +131,8 @@ class EventStream(StreamBase):
 
     def _perform(self, effect: Effect) -> Any:
         match effect:
+            case Receive():
+                return self._receive(effect)
             case Now():
                 return time.monotonic()
             case Open():
@@ -164,7 +166,8 @@ class EventStream(StreamBase):
         self._hang_up()
         self._response = response = self._driver.connect(self._operation, effect.call, Deadline.until(effect.until_s))
         limit_silence(response, effect.silence_s)
-        self._chunks = response.iter_bytes() if is_read(response) else response.iter_raw()
+        chunks = response.iter_bytes() if is_read(response) else cast("Iterable[bytes]", response.stream)
+        self._chunks = filter(None, chunks)  # a transport may give empty chunks, and `b""` is the end
         self._watchdog = Watchdog(response)
         self._connections += 1
         self._driver.observation.stream_opened(self._operation, self._connections)
@@ -226,7 +229,7 @@ class Turn(TurnBase, EventStream):
         super().close()
         self._finish()
 
-    def _advance(self) -> Event | Ready:
+    def _advance(self) -> Any:
         item = super()._advance()
         if isinstance(item, Prepared):
             self._give_cursor()
@@ -234,7 +237,7 @@ class Turn(TurnBase, EventStream):
         if isinstance(item, Ready):
             return super()._advance() if self._is_later_part else item
         actions = self._asks_about(item)
-        return item if actions is None else self._answer(cast("TurnEnded", item), actions)
+        return item if actions is None else self._answer(item, actions)
 
     def _give_cursor(self) -> None:
         on_cursor = cast("Callable[[str | None], Any]", self._control.on_cursor)
