@@ -151,7 +151,7 @@ class AdkProvider(api.Provider[AdkSettings]):
 
         Raises:
             NotFound: The server has no such app.
-            UsageError: There is no app, a key of the metadata is reserved, or the id contains `/`.
+            UsageError: There is no app, a key of the metadata is reserved, or the id cannot be part of a path.
         """
         app = self._app(new.agent)
         body = sessions.from_new_session(new)

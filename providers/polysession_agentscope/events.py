@@ -237,10 +237,10 @@ def _ended(reply: ReplyState, reason: str | None, failure: WireFailure | None, e
 def _ask(reply: ReplyState, wire: WireRequest, envelope: _Envelope) -> Iterator[Event]:
     blocks = [StoredBlock(*_block_of(bytes(call))) for call in wire.tool_calls]
     found = (to_action(block, reply.id) for block in blocks)
-    asked = [action for action in found if action is not None]
-    if reply.phase is Phase.WAITING and all(action.id in reply.calls.waiting for action in asked):
+    actions = [action for action in found if action is not None]
+    if reply.phase is Phase.WAITING and all(action.id in reply.calls.waiting for action in actions):
         return  # the service repeats the request for each new connection
-    reply.calls.ask(asked)
+    reply.calls.ask(actions)
     yield _action_required(reply, envelope)
     yield from _settle(reply, envelope)
 

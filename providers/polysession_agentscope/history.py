@@ -358,7 +358,7 @@ def list_newest(address: SessionAddress, page_size: int | None, cursor: str | No
     The cursor is the id of the oldest message of the previous page.
 
     Raises:
-        UsageError: The cursor is not of this list (checked by servers older than 2.0.6 only).
+        UsageError: The cursor is not of this list (checked only for servers older than 2.0.6).
     """
     limit = min(page_size or _LARGEST_PAGE, _LARGEST_PAGE)
     response = yield Call("GET", address.path("/messages", limit=limit, before=cursor))

@@ -341,8 +341,8 @@ class LegacyTurn(AnsweredTurn):
     def reconcile(self) -> Flow[Items]:
         """Read the rest of the turn and its end."""
         tail = yield from read_tail(self._address)
-        own = self._reply_id or own_reply_id(tail, self._input["id"], (), is_running=False)
-        reply = next((reply for reply in tail.replies if reply.id == own), None)
+        reply_id = self._reply_id or own_reply_id(tail, self._input["id"], (), is_running=False)
+        reply = next((reply for reply in tail.replies if reply.id == reply_id), None)
         events = self._after_opening([] if reply is None else self._reader.catch_up(reply, may_lack=True))
         if any(isinstance(event, TurnEnded) for event in events):
             return events
@@ -375,7 +375,7 @@ def own_reply_id(tail: HistoryTail, message_id: str, candidates: Iterable[str], 
         tail: The end of the session's history.
         message_id: Id of our message.
         candidates: Ids of the replies that started on the stream.
-        is_running: Whether the session runs a turn. False if the status was not read and nothing runs.
+        is_running: Whether the session may run a turn: its status is `running`, or was not read.
     """
     ids = [message.id for message in tail.messages]
     stored = frozenset(ids)
@@ -383,12 +383,12 @@ def own_reply_id(tail: HistoryTail, message_id: str, candidates: Iterable[str], 
         failed = [each.id for each in tail.replies if each.id in set(candidates) and is_empty_failure(each)]
         return None if is_running or not failed else failed[-1]
     later = tail.messages[ids.index(message_id) + 1 :]
-    own = later[: next((at for at, each in enumerate(later) if not each.is_reply), len(later))]
-    whole = [each.id for each in own if not is_empty_failure(each)]
-    if whole or (own and not is_running):
-        return (whole or [own[0].id])[0]
+    replies = later[: next((at for at, each in enumerate(later) if not each.is_reply), len(later))]
+    whole = [each.id for each in replies if not is_empty_failure(each)]
+    if whole or (replies and not is_running):
+        return (whole or [replies[0].id])[0]
     running = [each for each in candidates if each not in stored]
-    return running[-1] if running and len(own) == len(later) else None
+    return running[-1] if running and len(replies) == len(later) else None
 
 
 def is_empty_failure(reply: StoredMessage) -> bool:

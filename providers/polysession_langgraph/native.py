@@ -17,7 +17,7 @@ class LanggraphTtl(NativeBody):
 
     Attributes:
         ttl: Minutes until the thread expires.
-        strategy: Deletion of the thread, or of all but its latest checkpoint.
+        strategy: `delete` removes the thread then; `keep_latest` keeps its latest state.
     """
 
     ttl: float

@@ -16,7 +16,7 @@ from polysession.event import Event
 from polysession.feature import Feature
 from polysession.provider_api import Provider
 
-_Asked = set[tuple[str, str]]
+_Features = set[tuple[str, str]]
 
 _OPENS: Final = frozenset({"stream_events", "start_turn"})
 """Operations whose flow only prepares a stream. They have succeeded when an event is delivered."""
@@ -34,9 +34,9 @@ class Observer:
 
     def __init__(self) -> None:
         self.events: set[str] = set()
-        self._done: _Asked = set()
-        self._opened: _Asked = set()
-        self._asking: ContextVar[_Asked | None] = ContextVar("asking", default=None)
+        self._done: _Features = set()
+        self._opened: _Features = set()
+        self._requiring: ContextVar[_Features | None] = ContextVar("asking", default=None)
         self._watch_features()
         for name, method in vars(Operations).items():
             if not name.startswith("_"):
@@ -59,9 +59,9 @@ class Observer:
 
         def watched(cls: type[Provider[Any]], feature: Feature) -> None:
             require(cls, feature)
-            asked = self._asking.get()
-            if asked is not None:
-                asked.add((cls.name, feature.value))
+            required = self._requiring.get()
+            if required is not None:
+                required.add((cls.name, feature.value))
 
         Provider.require = classmethod(watched)  # type: ignore[assignment,method-assign]
 
@@ -70,26 +70,28 @@ class Observer:
 
         @functools.wraps(method)
         def watched(*args: Any, **values: Any) -> Any:
-            asked: _Asked = set()
-            with self._asks(asked):
+            required: _Features = set()
+            with self._collect(required):
                 flow = method(*args, **values)
             if isinstance(flow, GeneratorType):
-                return self._run(flow, asked, succeeded)
+                return self._run(flow, required, succeeded)
             if not callable(flow):
                 return flow  # for example a turn, which requires nothing before it starts
-            return lambda cursor: self._run(flow(cursor), asked, succeeded)
+            return lambda cursor: self._run(flow(cursor), required, succeeded)
 
         return watched
 
-    def _run(self, flow: Generator[Any, Any, Any], asked: _Asked, succeeded: _Asked) -> Generator[Any, Any, Any]:
+    def _run(
+        self, flow: Generator[Any, Any, Any], required: _Features, succeeded: _Features
+    ) -> Generator[Any, Any, Any]:
         """Run a flow step by step, because the steps of several flows may alternate."""
         step: Callable[[], Any] = functools.partial(next, flow)
         while True:
             try:
-                with self._asks(asked):
+                with self._collect(required):
                     call = step()
             except StopIteration as end:
-                succeeded |= asked
+                succeeded |= required
                 return end.value
             try:
                 reply = yield call
@@ -99,12 +101,12 @@ class Observer:
                 step = functools.partial(flow.send, reply)
 
     @contextmanager
-    def _asks(self, asked: _Asked) -> Iterator[None]:
-        token = self._asking.set(asked)
+    def _collect(self, required: _Features) -> Iterator[None]:
+        token = self._requiring.set(required)
         try:
             yield
         finally:
-            self._asking.reset(token)
+            self._requiring.reset(token)
 
     def _watch_events(self) -> None:
         """Record the events that streams and pages deliver."""

@@ -286,24 +286,24 @@ class Run:
         """
         self._unanswered = {}
         responses: list[Json] = []
-        asked: list[tuple[str, str, ToolUse, Json]] = []
+        requests: list[tuple[str, str, ToolUse, Json]] = []
         for call_id, use in calls:
             if isinstance(use, ClientTool):
                 self.leave_open(call_id, call_id, use, rest)
             elif isinstance(use, AskApproval):
-                asked.append((f"adk-{new_id()}", call_id, use, confirmation(use.name)))
-                self.leave_open(asked[-1][0], call_id, use, rest)
+                requests.append((f"adk-{new_id()}", call_id, use, confirmation(use.name)))
+                self.leave_open(requests[-1][0], call_id, use, rest)
                 responses.append(response_part(call_id, use.name, {"error": PLACEHOLDER}))
             else:
                 responses.append(response_part(call_id, use.name, {"result": use.result}))
         if not responses:
             return []
-        hints = {call_id: hint for _, call_id, _, hint in asked}
+        hints = {call_id: hint for _, call_id, _, hint in requests}
         actions: Json = {"requestedToolConfirmations": hints} if hints else {}
         if hints and len(hints) == len(responses):
             actions["skipSummarization"] = True
         events = [self.keep(self.event(content=content("user", responses), actions=actions))]
-        return [self.keep(self.request_event(asked)), *events] if asked else events
+        return [self.keep(self.request_event(requests)), *events] if requests else events
 
     def event(self, *, actions: Json | None = None, author: str | None = None, **members: Any) -> Json:
         """Return an event of this turn."""
@@ -318,20 +318,20 @@ class Run:
             **members,
         )
 
-    def request_event(self, asked: Sequence[tuple[str, str, ToolUse, Json]]) -> Json:
+    def request_event(self, requests: Sequence[tuple[str, str, ToolUse, Json]]) -> Json:
         """Return the event that requests approvals.
 
         Args:
-            asked: For each approval: id of the request, id of the tool call, the tool, and the server's hint.
+            requests: For each approval: id of the request, id of the tool call, the tool, and the server's hint.
         """
         parts = []
-        for request_id, call_id, use, hint in asked:
+        for request_id, call_id, use, hint in requests:
             original = call_part(call_id, use.name, use.arguments)["functionCall"]
             parts.append(
                 call_part(request_id, CONFIRMATION, {"originalFunctionCall": original, "toolConfirmation": hint})
             )
         role = "user" if self.is_legacy else "model"
-        ids = sorted(request_id for request_id, *_ in asked)
+        ids = sorted(request_id for request_id, *_ in requests)
         return self.event(content=content(role, parts), longRunningToolIds=ids)
 
     def leave_open(self, answer_id: str, call_id: str, use: ToolUse, rest: tuple[Act, ...]) -> None:

@@ -135,8 +135,8 @@ class Runner:
         rest, thread.rest = thread.rest, ()
         return rest
 
-    def _take_answer(self, asked: Sequence[Waiting], response: Any) -> None:
-        approvals = [each for each in asked if isinstance(each.use, AskApproval)]
+    def _take_answer(self, pending: Sequence[Waiting], response: Any) -> None:
+        approvals = [each for each in pending if isinstance(each.use, AskApproval)]
         decisions = response.get("decisions", []) if isinstance(response, dict) else []
         if approvals and len(decisions) != len(approvals):
             raise RunFailure(
@@ -146,7 +146,7 @@ class Runner:
             )
         for waiting, decision in zip(approvals, decisions, strict=True):
             self._decide(waiting, decision)
-        for waiting in asked:
+        for waiting in pending:
             if isinstance(waiting.use, ClientTool):
                 text = response if isinstance(response, str) else str(response)
                 self._tool_message(waiting.call_id, waiting.use.name, text)
@@ -208,13 +208,13 @@ class Runner:
 
         All approvals of a step are one interrupt, and each tool that the client runs is another.
         """
-        asked = [Waiting(call_id, use) for call_id, use in calls if isinstance(use, AskApproval)]
-        uses = [waiting.use for waiting in asked if waiting.use is not None]
-        if asked:
+        pending = [Waiting(call_id, use) for call_id, use in calls if isinstance(use, AskApproval)]
+        uses = [waiting.use for waiting in pending if waiting.use is not None]
+        if pending:
             description = "Tool execution requires approval"
             requests = [{"name": use.name, "args": dict(use.arguments), "description": description} for use in uses]
             reviews = [{"action_name": use.name, "allowed_decisions": list(_DECISIONS)} for use in uses]
-            self._wait("approvals", {"action_requests": requests, "review_configs": reviews}, asked)
+            self._wait("approvals", {"action_requests": requests, "review_configs": reviews}, pending)
         for call_id, use in calls:
             if isinstance(use, ClientTool):
                 value = {"type": "client_tool", "name": use.name, "args": dict(use.arguments)}

@@ -102,8 +102,8 @@ def _typed(thread: Thread, entry: Entry, ended: set[str]) -> Iterator[tuple[str,
         return  # an error, which the end of the run reports
     params = entry.data["params"]
     for interrupt in params.get("interrupts") or ():
-        asked = {"interrupt_id": interrupt["id"], "payload": interrupt["value"]}
-        yield "input", _event(f"synth:{run.id}:input||{interrupt['id']}", "input.requested", asked)
+        requested = {"interrupt_id": interrupt["id"], "payload": interrupt["value"]}
+        yield "input", _event(f"synth:{run.id}:input||{interrupt['id']}", "input.requested", requested)
         if run.id not in ended:
             ended.add(run.id)
             yield "lifecycle", _lifecycle(run, "interrupted")
