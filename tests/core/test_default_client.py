@@ -78,6 +78,32 @@ def test_a_cookie_is_returned_to_the_server_that_set_it(runner: ClientRunner) ->
 
 
 @both_runners
+@pytest.mark.parametrize(
+    ("method", "content"), [("GET", None), ("POST", None), ("POST", b"body"), ("DELETE", None), ("PUT", b"")]
+)
+def test_a_request_has_the_host_and_the_length_that_httpx_sends(
+    runner: ClientRunner, method: str, content: bytes | None
+) -> None:
+    def use(client: Any) -> Any:
+        return client.request(method, "/path", content=content)
+
+    with FaultServer(http(200, b"{}"), http(200, b"{}")) as server:
+        for given in (None, runner.real_http()):
+            runner.call("acme", use, base_url=server.url, token=TOKEN, http_client=given)
+    ours, theirs = (_framing(request) for request in server.requests)
+    assert ours == theirs
+
+
+def _framing(request: bytes) -> list[bytes]:
+    """The body, and the headers that tell where it goes and where it ends."""
+    head, _, body = request.lower().partition(b"\r\n\r\n")
+    return [
+        *sorted(line for line in head.split(b"\r\n") if line.startswith((b"host", b"content-len", b"transf"))),
+        body,
+    ]
+
+
+@both_runners
 def test_the_log_of_httpx_has_its_line(runner: ClientRunner, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "httpx")
     with FaultServer(http(200, SESSION)) as server:

@@ -26,6 +26,8 @@ _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 """Seconds of silence before the first probe, seconds between probes, and unanswered probes until it is lost."""
 SHUT_DOWN = "polysession.shut_down"
 """Extension of a response: an event that is set when `shut_down` ends it. HTTP clients that record or replay use it."""
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests have a length, even without a body."""
 _WAITS = ("connect", "read", "write", "pool")
 BODY_WAITS = 10
 """A body in many small chunks may take this many times as long as one wait on the network."""
@@ -68,11 +70,26 @@ def build_request(
         _keep_address(given, url)
         return given
     timeout = httpx.Timeout(options["timeout"]) if options else DEFAULT_TIMEOUT
-    request = httpx.Request(
-        call.method, url, headers=headers, content=call.body, extensions={"timeout": timeout.as_dict()}
-    )
+    request = _complete_request(call, httpx.URL(url), headers, timeout)
     if http.cookies:
         http.cookies.set_cookie_header(request)
+    return request
+
+
+def _complete_request(call: Call, url: httpx.URL, headers: Mapping[str, str], timeout: httpx.Timeout) -> httpx.Request:
+    """Build a request with its host and length. With `content`, httpx looks for missing headers and adds these two."""
+    body = call.body or b""
+    framing = {"host": url.netloc.decode("ascii")}
+    if body or call.method in _WITH_BODY:
+        framing["content-length"] = str(len(body))
+    request = httpx.Request(
+        call.method,
+        url,
+        headers={**framing, **headers},
+        stream=httpx.ByteStream(body),
+        extensions={"timeout": timeout.as_dict()},
+    )
+    request.read()
     return request
 
 
