@@ -18,6 +18,7 @@ import pytest
 import trustme
 
 from polysession._core.retry import RetryPolicy
+from polysession._drivers.environment import tls_context
 from polysession._drivers.http_client import AsyncHttpClient, HttpClient
 from polysession.async_client import AsyncClient
 from polysession.client import Client
@@ -87,8 +88,9 @@ def test_a_request_has_the_host_and_the_length_that_httpx_sends(
     def use(client: Any) -> Any:
         return client.request(method, "/path", content=content)
 
+    kind: Any = httpx.AsyncClient if runner.awaited else httpx.Client
     with FaultServer(http(200, b"{}"), http(200, b"{}")) as server:
-        for given in (None, runner.real_http()):
+        for given in (None, kind(trust_env=False, verify=tls_context())):
             runner.call("acme", use, base_url=server.url, token=TOKEN, http_client=given)
     ours, theirs = (_framing(request) for request in server.requests)
     assert ours == theirs
