@@ -50,6 +50,10 @@ PRIVATE_WORDS: Final = {
     r"without further ado": "automatically",
     r"stranger'?s?": "third party, unknown user",
     r"bad faith|means? harm": "malicious",
+    r"rooms? of (its|their) own": "separate module",
+    r"yardsticks?": "baseline",
+    r"(left|leaves?) no trace": "is not stored",
+    r"(comes?|came) to rest": "ends, is stored",
 }
 """Patterns of private words, in lower case, with their replacements."""
 

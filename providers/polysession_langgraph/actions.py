@@ -115,7 +115,7 @@ def to_responses(answers: Iterable[Answer], pending: Mapping[str, PendingAction]
 def _decisions(group: str, by_id: Mapping[str, Answer], pending: Mapping[str, PendingAction]) -> dict[str, Any]:
     """Return the decisions about all actions of a group.
 
-    With too few of them the run would fail for good.
+    With too few of them the run would fail permanently.
     """
     members = [action for action in pending.values() if action.group == group]
     missing = [action.id for action in members if action.id not in by_id]

@@ -40,7 +40,7 @@ SILENCE_S: Final = 90
 def silent_turns(adk_server: ServerProcess) -> Iterator[list[Future[TurnResult]]]:
     """Run a turn of each client with a long silence.
 
-    They start with the first test of this file and run beside all.
+    They start with the first test of this file and run during all of them.
 
     The silence is longer than the client's timeout, and than the limit for streams of other backends.
     """

@@ -27,7 +27,7 @@ def lookup_by_caller(query: str) -> None:
 
 
 def book(place: str, tool_context: ToolContext) -> dict[str, Any]:
-    """Book a place, if the caller approves; ask in words of its own."""
+    """Book a place, if the caller approves; ask with its own hint."""
     confirmation = tool_context.tool_confirmation
     if confirmation is None:
         tool_context.request_confirmation(hint="For how many?", payload={"people": 0})
