@@ -162,6 +162,7 @@ class Conversation:
         while heard != len(self._events()):
             heard = len(self._events())
             time.sleep(_QUIET_S)
+            self._get("status")  # a busy service, which may also send an event late, takes longer for this
         events, self._heard = self._events()[self._heard :], len(self._events())
         self._record("events", _joined(events))
         assert self._listener is not None

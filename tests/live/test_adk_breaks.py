@@ -133,35 +133,46 @@ def test_a_turn_cut_at_any_byte_is_complete_or_not_a_success(
             assert len(of(TurnEnded, events)) == 1
 
 
+@pytest.fixture
+def held(tmp_path: Path) -> Path:
+    """File without which a turn of `/hold` does not continue."""
+    return tmp_path / "released"
+
+
 @covers(Feature.SESSIONS_RUN)
 def test_the_first_of_two_simultaneous_messages_gets_its_error(
-    adk_server: ServerProcess, adk_client: Client, adk_session: Session, adk_user: str
+    adk_server: ServerProcess, adk_client: Client, adk_session: Session, adk_user: str, held: Path
 ) -> None:
     with (
         open_client(adk_server.base_url, adk_user) as other,
-        adk_client.sessions.run(adk_session, "/wait 1", deadline_s=LIMIT_S) as turn,
+        adk_client.sessions.run(adk_session, f"/hold {held}", deadline_s=LIMIT_S) as turn,
     ):
         next(event for event in turn if event.type == "tool_call.completed")
         assert run(other, adk_session, "hello")[1].outcome is Outcome.COMPLETED
+        held.touch()
         result = turn.wait()
     assert (result.outcome, result.native_reason) == (Outcome.FAILED, "StaleSessionError")
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_UPDATE)
-def test_a_change_of_the_session_makes_its_turn_fail(adk_client: Client, adk_session: Session) -> None:
-    with adk_client.sessions.run(adk_session, "/wait 1", deadline_s=LIMIT_S) as turn:
+def test_a_change_of_the_session_makes_its_turn_fail(adk_client: Client, adk_session: Session, held: Path) -> None:
+    with adk_client.sessions.run(adk_session, f"/hold {held}", deadline_s=LIMIT_S) as turn:
         next(event for event in turn if event.type == "tool_call.completed")
         assert adk_client.sessions.update(adk_session, title="Changed").title == "Changed"
+        held.touch()
         result = turn.wait()
     assert (result.outcome, result.native_reason) == (Outcome.FAILED, "StaleSessionError")
     assert run(adk_client, adk_session, "hello")[1].outcome is Outcome.COMPLETED
 
 
 @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_DELETE)
-def test_a_session_that_is_deleted_during_a_turn_stays_deleted(adk_client: Client, adk_session: Session) -> None:
-    with adk_client.sessions.run(adk_session, "/wait 1", deadline_s=LIMIT_S) as turn:
+def test_a_session_that_is_deleted_during_a_turn_stays_deleted(
+    adk_client: Client, adk_session: Session, held: Path
+) -> None:
+    with adk_client.sessions.run(adk_session, f"/hold {held}", deadline_s=LIMIT_S) as turn:
         next(event for event in turn if event.type == "tool_call.completed")
         adk_client.sessions.delete(adk_session)
+        held.touch()
         result = turn.wait()
     assert (result.outcome, result.native_reason) == (Outcome.FAILED, "SessionNotFoundError")
     with pytest.raises(NotFound):
@@ -169,17 +180,18 @@ def test_a_session_that_is_deleted_during_a_turn_stays_deleted(adk_client: Clien
 
 
 @covers(Feature.SESSIONS_RUN)
-def test_in_memory_two_simultaneous_turns_continue(adk_python: Path, tmp_path: Path, adk_user: str) -> None:
+def test_in_memory_two_simultaneous_turns_continue(adk_python: Path, tmp_path: Path, adk_user: str, held: Path) -> None:
     with (
         serve_adk(adk_python, tmp_path, "memory") as server,
         open_client(server.base_url, adk_user) as client,
         contextlib.ExitStack() as stack,
     ):
         session = client.sessions.create()
-        turn = stack.enter_context(client.sessions.run(session, "/wait 1", deadline_s=LIMIT_S))
+        turn = stack.enter_context(client.sessions.run(session, f"/hold {held}", deadline_s=LIMIT_S))
         next(event for event in turn if event.type == "tool_call.completed")
         assert run(client, session, "hello")[1].text == "You said: hello"
-        assert turn.wait().text == "You said: /wait 1"
+        held.touch()
+        assert turn.wait().text == f"You said: /hold {held}"
 
 
 @covers(Feature.SESSIONS_RUN)

@@ -101,6 +101,7 @@ def _calls(word: str, rest: str) -> list[tuple[str, dict[str, Any]]]:
         "/ask-more": [("book", {"place": "Rome"})],
         "/ticket": [("open_ticket", {"topic": "otters"})],
         "/wait": [("wait", {"seconds": float(rest or 1)})] if word == "/wait" else [],
+        "/hold": [("hold", {"path": rest})],
         "/block": [("block", {"seconds": float(rest or 1)})] if word == "/block" else [],
         "/boom": [("boom", {})],
         "/note": [("note", {"text": rest or "hello"})],

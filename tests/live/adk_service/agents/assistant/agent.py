@@ -4,6 +4,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 from google.adk.agents import LlmAgent
@@ -47,6 +48,13 @@ async def wait(seconds: float) -> dict[str, Any]:
     return {"result": "waited"}
 
 
+async def hold(path: str) -> dict[str, Any]:
+    """Wait until a file exists."""
+    for _ in iter(Path(path).exists, True):
+        await asyncio.sleep(0.02)
+    return {"result": "released"}
+
+
 def block(seconds: float) -> dict[str, Any]:
     """Take a while, and block the event loop."""
     time.sleep(seconds)
@@ -82,6 +90,7 @@ root_agent = LlmAgent(
         book,
         LongRunningFunctionTool(open_ticket),
         wait,
+        hold,
         block,
         boom,
         note,
