@@ -42,7 +42,7 @@ class TestOpenManagedAgents(ProviderContract):
         "test_a_turn_with_a_tool": never(
             "its results name the call of the model, not the event of the use", raises=AssertionError
         ),
-        "test_a_turn_is_cancelled_during_a_message": never(
+        "test_a_turn_is_cancelled_while_it_speaks": never(
             "its interrupted turns end with another reason", raises=AssertionError
         ),
         "test_a_session_goes_on_after_a_failure": never("a failure ends its sessions", raises=Conflict),
