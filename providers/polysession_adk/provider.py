@@ -67,7 +67,7 @@ _FEATURES: Final[Mapping[Feature, api.FeatureSupport]] = api.declared(
         Feature.SESSIONS_CANCEL: "leave the block of the turn: this aborts it",
         Feature.SESSIONS_ARCHIVE: "ADK keeps a session until it is deleted",
         Feature.SESSIONS_REJOIN: "a turn ends with its connection",
-        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "it also contains the agent's state: set single keys to None",
+        Feature.SESSIONS_UPDATE_METADATA_CLEAR: "the metadata also contains the agent's state; set single keys to None",
         Feature.SESSIONS_LIST_STATUSES: "ADK lists sessions without a status",
         Feature.SESSIONS_LIST_CREATED: "ADK does not store the time of creation",
         Feature.AGENTS_CREATE: "an app is a folder on the server",

@@ -91,9 +91,9 @@ changes in between."""
 
 _NO_METADATA: Final = "AgentScope sessions have no metadata"
 _NO_TAGS: Final = "AgentScope sessions have no tags"
-_ALL_ARE_READ: Final = "all sessions of the agent are read, and filtered here"
+_ALL_ARE_READ: Final = "all sessions of the agent are read and filtered by the client"
 _OWNER_CHECK: Final = "one more call if you pass an id instead of a Session: the server does not check the agent"
-_ONE_USER: Final = "a client has one user: user_id"
+_ONE_USER: Final = "a client has one user, the setting user_id"
 _NO_DESCRIPTION: Final = "AgentScope agents have no description"
 _MODEL_OF_SESSION: Final = "the model belongs to the session"
 _NO_KEYS: Final = "AgentScope has no idempotency keys"
@@ -139,7 +139,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_MESSAGES: "all messages are read for each page: the server lists the newest first",
         Feature.SESSIONS_PENDING_ACTIONS: "read from the newest messages, after a check of the status",
         Feature.AGENTS_GET: "all agents are listed to find it",
-        Feature.AGENTS_LIST: "all agents are read for each page, and sorted here",
+        Feature.AGENTS_LIST: "all agents are read for each page, and sorted by the client",
         Feature.MODELS_LIST: "one call for the credentials, and one for each kind of credential",
         Feature.SESSIONS_CREATE_PERMISSION_MODE: "one more call, after the creation",
         Feature.SESSIONS_LIST_STATUSES: _ALL_ARE_READ,
@@ -151,7 +151,7 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
     unsupported={
         Feature.SESSIONS_ARCHIVE: "AgentScope keeps a session until it is deleted",
         Feature.SESSIONS_REJOIN: "follow the session from the turn's cursor: stream(session, cursor=turn.cursor)",
-        Feature.SESSIONS_CREATE_ENVIRONMENT: "tools run where the service runs; choose the directory by workspace",
+        Feature.SESSIONS_CREATE_ENVIRONMENT: "tools run where the service runs; choose the directory with workspace=",
         Feature.SESSIONS_CREATE_METADATA: _NO_METADATA,
         Feature.SESSIONS_CREATE_TAGS: _NO_TAGS,
         Feature.SESSIONS_CREATE_CAPABILITIES: "capabilities belong to the service and its workspaces",
@@ -172,8 +172,8 @@ _FEATURES: Final[Mapping[Feature, FeatureSupport]] = declared(
         Feature.SESSIONS_LIST_TAGS: _NO_TAGS,
         Feature.SESSIONS_LIST_METADATA: _NO_METADATA,
         Feature.SESSIONS_LIST_INCLUDE_ARCHIVED: "AgentScope has no archive",
-        Feature.SESSIONS_LIST_OLDEST_FIRST: "AgentScope lists the newest first: reverse what you read",
-        Feature.SESSIONS_EVENTS_NEWEST_FIRST: "read the messages newest first",
+        Feature.SESSIONS_LIST_OLDEST_FIRST: "AgentScope lists the newest first; reverse the list in your code",
+        Feature.SESSIONS_EVENTS_NEWEST_FIRST: "use messages with newest_first=",
         Feature.SESSIONS_ANSWER_QUESTION: "AgentScope asks no questions",
         Feature.AGENTS_CREATE_MODEL: _MODEL_OF_SESSION,
         Feature.AGENTS_CREATE_DESCRIPTION: _NO_DESCRIPTION,
