@@ -178,7 +178,7 @@ def _opened(provider_class: type[Provider[Any]], settings: ProviderSettings) -> 
 def choose_provider(
     name: str | None, environ: Mapping[str, str], profile: str | None = None
 ) -> tuple[str, Profile | None]:
-    """Name of the provider that is meant, and the profile that is used with it, or None.
+    """Return the name of the chosen provider, and its profile or None.
 
     The default profile of the configuration file is used where neither a provider nor a profile is named.
 
@@ -218,7 +218,7 @@ def _ask(entry_point: EntryPoint) -> object:
 
 
 def _declaration_problem(provider: type[Provider[Any]], name: str) -> str | None:
-    """The member that a provider class lacks or states wrongly; None if it is complete."""
+    """Return the first problem in the declaration of a provider class, or None."""
     missing = [field for field in ("name", "docs_url", "settings_type", "features") if not hasattr(provider, field)]
     if missing or provider.__abstractmethods__:
         return f"{provider.__name__} lacks {', '.join([*missing, *sorted(provider.__abstractmethods__)])}"

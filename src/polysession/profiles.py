@@ -65,23 +65,23 @@ class Profile:
     new_session: Mapping[str, str] = field(default_factory=dict)
 
     def plain_secrets(self, settings_type: type[ProviderSettings]) -> tuple[str, ...]:
-        """Dotted names of the secrets that stand in the file as plain text."""
+        """Return the dotted names of the secrets that the file stores as plain text."""
         secret = secret_names(settings_type) & set(self.values)
         return tuple(key for name in sorted(secret) for key in _plain(name, self.values[name]))
 
     def settings(
         self, settings_type: type[ProviderSettings], overridden: Collection[str], environ: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Its settings, with what they refer to looked up. Warns of each plain secret, once in a process.
+        """Return the settings with their references resolved. Warns of each plain-text secret, once in a process.
 
         Args:
             settings_type: Says which settings are secret.
-            overridden: Settings that were given otherwise: what they refer to is not looked up.
+            overridden: Settings with another source: their references are not resolved.
             environ: The environment.
 
         Raises:
-            MissingCredentials: A secret refers to what is not there.
-            UsageError: Another setting does, or a reference cannot be read.
+            MissingCredentials: A secret refers to an unset variable or a missing keyring entry.
+            UsageError: Another setting refers to one, or a reference cannot be read.
         """
         secret = secret_names(settings_type)
         used = {name: value for name, value in self.values.items() if name not in overridden}
@@ -91,7 +91,7 @@ class Profile:
         return {name: self._resolve(name, used[name], environ, secret=name in secret) for name in used}
 
     def _resolve(self, key: str, value: Any, environ: Mapping[str, str], *, secret: bool) -> Any:
-        """A value with its references looked up."""
+        """Return a value with its references resolved."""
         if not isinstance(value, Mapping):
             return value
         reference = next(iter(value.items())) if len(value) == 1 else ("", None)
@@ -132,12 +132,12 @@ class Profile:
 
     @property
     def described(self) -> str:
-        """It, for a message."""
+        """Description of the profile for a message."""
         return f"profile {self.name!r} in {self.path}"
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
-    """Where the configuration file is, or would be."""
+    """Return the path of the configuration file, which may not exist."""
     given = Path(environ.get("XDG_CONFIG_HOME") or "")
     folder = given if given.is_absolute() else Path("~/.config").expanduser()
     return folder / "polysession" / "config.toml"
@@ -211,9 +211,9 @@ def _named(name: str, profiles: Mapping[str, Profile], environ: Mapping[str, str
 
 
 def choose_profile(name: str | None, provider: str | None, environ: Mapping[str, str]) -> Profile | None:
-    """The profile that is to be used; None for none.
+    """Return the profile to use, or None.
 
-    A profile that only the environment names gives way to a provider that the caller names, if it is for another one.
+    A profile from the environment variable is ignored if the caller names another provider than the profile does.
 
     Raises:
         UsageError: There is no such profile, it is for another provider, or the file cannot be read.

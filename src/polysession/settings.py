@@ -121,7 +121,7 @@ class ProviderSettings(BaseModel):
 
 
 def header_secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of headers, which may all be secret; those that authorise also without a scheme such as `Bearer`."""
+    """Return the values of headers, which may all be secret; authorisation also without its scheme."""
     bare = [value.partition(" ")[2] for name, value in headers.items() if name.lower().endswith("authorization")]
     return tuple([value for value in (*headers.values(), *bare) if value])
 
@@ -190,7 +190,7 @@ def load_settings(settings_type: type[S], provider: str, given: Mapping[str, Any
 
 
 def variables_of(settings_type: type[ProviderSettings]) -> dict[str, tuple[str, ...]]:
-    """The environment variables of each setting that has any, the first one wins."""
+    """Return the environment variables of each setting; the first one that is set is used."""
     return {
         name: mark.names
         for name, info in settings_type.model_fields.items()

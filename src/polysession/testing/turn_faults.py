@@ -80,9 +80,9 @@ class TurnFaultContract(ContractBase):
 
         check_whole_or_failed(turn, whole, fault)
         if turn.error is not None:
-            assert turn.error.cursor, "the error does not say where to continue"
+            assert turn.error.cursor, "the error has no cursor"
         if self.declared().resume_mode is not ResumeMode.NONE:
-            assert turn.is_completed, "a stream that can be resumed was not"
+            assert turn.is_completed, "a resumable stream was not resumed"
         self.check_sent_once(client, other, self.script.tool)
 
     @covers(Feature.SESSIONS_RUN)
@@ -111,7 +111,7 @@ class TurnFaultContract(ContractBase):
         turn = self.turn_that_meets(client, backend, other, self.script.tool, fault)
 
         assert turn.is_completed
-        assert not any(event.type == "stream.gap" for event in turn.events), "nothing was lost, and there is a gap"
+        assert not any(event.type == "stream.gap" for event in turn.events), "nothing was lost, but a gap was reported"
         check_whole_or_failed(turn, whole, f"frame {frame} came twice")
 
     @covers(Feature.SESSIONS_RUN)

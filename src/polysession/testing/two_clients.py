@@ -119,7 +119,7 @@ class TwoClientsContract(ContractBase):
             number: answers_in(self.run(client, self.new_session(client, backend), said)[0])
             for number, said in (("1", first), ("2", second))
         }
-        assert all(alone.values()), "a turn has no answer to know it by"
+        assert all(alone.values()), "a turn has no answer that identifies it"
         with _Turns(
             client.sessions.run(session, first, deadline_s=self.patience_s),
             other.sessions.run(session, second, deadline_s=self.patience_s),
