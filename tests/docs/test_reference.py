@@ -13,14 +13,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from mkdocs.commands.build import build
-from mkdocs.config import load_config
 from pydantic import BaseModel
 
 import polysession
 from polysession import emulation, errors, observing, provider_api, testing
 from polysession.errors import PolysessionError
 
+NOT_INSTALLED = "mkdocs is not in the extra `tests`, which other Pythons and the lowest versions are tested with"
+building = pytest.importorskip("mkdocs.commands.build", reason=NOT_INSTALLED)
+config = pytest.importorskip("mkdocs.config", reason=NOT_INSTALLED)
 ROOT = Path(__file__).parents[2]
 MODULES = (polysession, errors, provider_api, emulation, testing, observing)
 
@@ -56,7 +57,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
     """The text of each object of the reference, by its path."""
     monkeypatch.setenv("NO_MKDOCS_2_WARNING", "1")
     pages = "*\n!/reference/**\n!/features.md\n"
-    build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), exclude_docs=pages, nav=None))
+    building.build(config.load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path), exclude_docs=pages, nav=None))
     found = dict(objects("".join(path.read_text() for path in tmp_path.glob("reference/*/index.html"))))
     # The members of `Feature` are in a table.
     found["polysession.Feature"] += text((tmp_path / "features/index.html").read_text())
