@@ -31,15 +31,15 @@ SAMPLED: Final[Mapping[str, int]] = {
     "tests/contract/test_providers.py::TestAgentScopeSeed": 7,
     # Each cut of these takes all looks at a session that its server does not complete.
     "tests/contract/test_providers.py::TestAdkSeed::test_a_turn_that_is_cut_is_whole_or_no_success": LEFT_OUT,
-    "tests/contract/test_providers.py::TestAdkSeed::test_what_happened_since_a_turn_was_left_is_told": LEFT_OUT,
+    "tests/contract/test_providers.py::TestAdkSeed::test_events_since_a_turn_was_left_are_delivered": LEFT_OUT,
     "tests/contract/test_providers.py::TestAdkSeed": 7,
     # Each of these has many cases.
-    "tests/contract/test_providers.py::*::test_a_creation_at_a_broken_server_says_whether_it_may_be_done": 5,
-    "tests/contract/test_providers.py::*::test_a_read_from_a_broken_server_says_what_came": 5,
+    "tests/contract/test_providers.py::*::test_a_creation_at_a_broken_server_states_whether_it_may_be_done": 5,
+    "tests/contract/test_providers.py::*::test_a_read_from_a_broken_server_names_what_came": 5,
     "tests/contract/test_providers.py::*::test_a_redirect_to_another_host_reaches_nobody": 5,
     "tests/contract/test_providers.py::*::test_a_turn_that_is_cut_is_whole_or_no_success": 5,
     "tests/contract/test_providers.py::*::test_a_turn_that_meets_a_fault_is_whole_or_no_success": 5,
-    "tests/contract/test_providers.py::*::test_two_turns_of_two_clients_are_told_apart": 5,
+    "tests/contract/test_providers.py::*::test_two_turns_of_two_clients_are_distinguished": 5,
     "tests/contract/test_providers.py::*::test_what_is_declared_is_what_happens": 3,
     # Each test of the contract suite runs with one of the two clients on the current generation of each backend.
     "tests/contract/test_providers.py": ONE_CLIENT,

@@ -286,7 +286,7 @@ def _feature(area: str, feature: Feature, old: _Class, new: _Class) -> SwitchIte
 
 def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
     """Effect on each type of event of either backend."""
-    here, there = _told(old), _told(new)
+    here, there = _common_types(old), _common_types(new)
     for name in sorted(here | there):
         if name not in there:
             yield _item("events", name, SwitchEffect.LOST, f"{new.name} has no such event")
@@ -296,7 +296,7 @@ def _events(old: _Class, new: _Class) -> Iterator[SwitchItem]:
             yield _item("events", name, SwitchEffect.KEPT)
 
 
-def _told(provider: _Class) -> set[str]:
+def _common_types(provider: _Class) -> set[str]:
     return {common for commons in provider.event_types().values() for common in commons} - {"raw"}
 
 

@@ -72,9 +72,9 @@ def _name_file(item: pytest.Item) -> None:
     prefix = getattr(getattr(item, "cls", None), "cassettes", None)
     if prefix is not None:
         name, _, parameters = item.name.rstrip("]").partition("[")
-        told = re.sub(r"\W+", "_", "-".join(part for part in parameters.split("-") if part not in set(Face)))
+        suffix = re.sub(r"\W+", "_", "-".join(part for part in parameters.split("-") if part not in set(Face)))
         item.add_marker(pytest.mark.vcr)
-        item.add_marker(pytest.mark.default_cassette(f"{prefix}{name}{told and '-'}{told}.yaml"))
+        item.add_marker(pytest.mark.default_cassette(f"{prefix}{name}{suffix and '-'}{suffix}.yaml"))
 
 
 def name_of(item: pytest.Item) -> str | None:

@@ -64,7 +64,7 @@ class User:
         found: list[Any] = self.do(lambda client: client.sessions.events(session))
         return found
 
-    def told(self, session: Session) -> list[str]:
+    def types_of(self, session: Session) -> list[str]:
         """The types of the session's events; of the end of a turn its outcome."""
         return [each.outcome.value if isinstance(each, TurnEnded) else each.type for each in self.events(session)]
 
@@ -138,7 +138,7 @@ def test_apps_are_agents(user: User) -> None:
 def test_a_turn_is_its_stored_events(user: User, vcr: Any) -> None:
     session = user.create(id="s1")
     user.send(session, "/tool 2")
-    assert user.told(session) == [
+    assert user.types_of(session) == [
         *["turn.started", "message.completed", "tool_call.completed", "tool_call.completed", "usage"],
         *["tool_result.completed", "tool_result.completed", "message.completed", "usage", "completed"],
     ]
@@ -162,7 +162,7 @@ def test_a_turn_is_its_stored_events(user: User, vcr: Any) -> None:
 def test_a_thought_is_whole_before_its_message(user: User) -> None:
     session = user.create(id="s1")
     user.send(session, "/think")
-    assert user.told(session)[2:5] == ["thinking.completed", "message.completed", "usage"]
+    assert user.types_of(session)[2:5] == ["thinking.completed", "message.completed", "usage"]
     _, said = user.do(lambda client: client.sessions.messages(session))
     assert [block.type for block in said.content] == ["thinking", "text"]
 
@@ -177,7 +177,7 @@ def test_approvals_are_answered_one_by_one_and_once(user: User, vcr: Any) -> Non
         ("lookup_with_approval", {"query": "item 1"}),
     ]
     assert user.do(lambda client: client.sessions.get(session)).status is SessionStatus.REQUIRES_ACTION
-    assert user.told(session)[-1] == "requires_action"
+    assert user.types_of(session)[-1] == "requires_action"
     user.answer(session, Approve(second))
     assert user.pending(session) == (first,)
     user.answer(session, Deny(first, "not today"))
@@ -200,7 +200,7 @@ def test_approvals_are_answered_one_by_one_and_once(user: User, vcr: Any) -> Non
 def test_a_tool_that_asks_by_itself_waits_although_the_agent_went_on(user: User) -> None:
     session = user.create(id="s1")
     user.send(session, "/ask-more")
-    assert user.told(session)[-3:] == ["usage", "action.required", "requires_action"]
+    assert user.types_of(session)[-3:] == ["usage", "action.required", "requires_action"]
     (action,) = user.pending(session)
     assert isinstance(action, ToolApproval)
     assert (action.name, action.arguments) == ("book", {"place": "Rome"})
@@ -213,7 +213,7 @@ def test_a_tool_of_the_caller_is_answered(user: User) -> None:
     (action,) = user.pending(session)
     user.answer(session, ToolOutput(action, "42"))
     assert user.pending(session) == ()
-    assert user.told(session)[-4:] == ["tool_result.completed", "message.completed", "usage", "completed"]
+    assert user.types_of(session)[-4:] == ["tool_result.completed", "message.completed", "usage", "completed"]
 
 
 @cassette("adk/recorded/question.yaml")
@@ -223,18 +223,18 @@ def test_a_question_is_answered(user: User) -> None:
     (action,) = user.pending(session)
     assert (action.type, action.prompt, action.options) == ("question", "Which colour?", ("red", "green"))
     user.answer(session, Reply(action, "red"))
-    assert user.told(session)[-1] == "completed"
+    assert user.types_of(session)[-1] == "completed"
 
 
 @cassette("adk/recorded/failures.yaml")
 def test_failures_are_stored(user: User) -> None:
     session = user.create(id="s1")
     user.send(session, "/refuse")
-    assert user.told(session)[-2:] == ["error", "failed"]
+    assert user.types_of(session)[-2:] == ["error", "failed"]
     user.send(session, "/boom")
-    assert user.told(session)[-2:] == ["error", "failed"]
+    assert user.types_of(session)[-2:] == ["error", "failed"]
     user.send(session, "/cut")
-    assert user.told(session)[-1] == "limit_reached"
+    assert user.types_of(session)[-1] == "limit_reached"
     reasons = [each.native_reason for each in user.events(session) if isinstance(each, TurnEnded)]
     assert reasons == ["SAFETY", "ValueError", "MAX_TOKENS"]
 
@@ -243,9 +243,9 @@ def test_failures_are_stored(user: User) -> None:
 def test_an_agent_that_says_nothing_completes_without_a_message(user: User) -> None:
     session, quiet = user.create(id="s1"), user.create(agent="quiet", id="s1")
     user.send(session, "/empty")
-    assert user.told(session) == ["turn.started", "message.completed", "completed"]
+    assert user.types_of(session) == ["turn.started", "message.completed", "completed"]
     user.send(quiet, "hello")
-    assert user.told(quiet) == ["turn.started", "message.completed", "raw"]
+    assert user.types_of(quiet) == ["turn.started", "message.completed", "raw"]
 
 
 @cassette("adk/recorded/agents_in_turn.yaml")
@@ -254,14 +254,14 @@ def test_each_agent_has_its_messages(user: User) -> None:
     user.send(session, "/transfer line")
     said = [each for each in user.events(session) if isinstance(each, MessageCompleted) and each.author]
     assert sorted(str(each.author) for each in said) == ["first", "left", "right"]
-    assert user.told(session)[-1] == "completed"
+    assert user.types_of(session)[-1] == "completed"
 
 
 @cassette("adk/recorded/artifact.yaml")
 def test_an_artifact_is_one_result_and_stays_raw(user: User) -> None:
     session = user.create(id="s1")
     user.send(session, "/note hello")
-    assert user.told(session) == [
+    assert user.types_of(session) == [
         *["turn.started", "message.completed", "tool_call.completed", "usage", "tool_result.completed", "raw"],
         *["message.completed", "usage", "completed"],
     ]
@@ -299,5 +299,5 @@ def test_an_earlier_conversation_is_restored(user: User) -> None:
         {"author": "assistant", "invocationId": "e-1", "content": {"parts": [{"text": "yo"}]}},
     ]
     session = user.create(id="s1", native=AdkNewSession(events=events))
-    assert user.told(session) == ["turn.started", "message.completed", "message.completed", Outcome.COMPLETED.value]
+    assert user.types_of(session) == ["turn.started", "message.completed", "message.completed", Outcome.COMPLETED.value]
     assert [each.text for each in user.do(lambda client: client.sessions.messages(session))] == ["hi", "yo"]

@@ -57,13 +57,13 @@ def test_a_session_of_the_first_service_is_read_changed_and_deleted(user: User, 
 @cassette("agentscope/recorded/legacy_turn.yaml")
 def test_a_turn_of_the_first_service_is_its_answer(user: User) -> None:
     session = user.create(user.create_agent(), model=model(user.create_credential(), "scripted"))
-    told = user.runner.play(
+    received = user.runner.play(
         "agentscope",
         lambda client: run(client.sessions, session),
         base_url=user.source.base_url,
         user_id=user.id,
     )
-    events, result = told
+    events, result = received
     assert (events[0].type, events[-1].type) == ("turn.started", "turn.ended")
     assert "".join(event.text for event in events if event.type == "message.delta") == result.text == "You said: Hello"
     said = user.do(lambda client: client.sessions.messages(session))

@@ -60,10 +60,10 @@ async def turn(sessions: Any, session: Session, turn_input: Any) -> tuple[list[A
 
 
 def run(runner: ClientRunner, settings: dict[str, Any], session: Session, turn_input: Any) -> tuple[list[Any], Any]:
-    told: tuple[list[Any], Any] = runner.play(
+    received: tuple[list[Any], Any] = runner.play(
         "agentscope", lambda client: turn(client.sessions, session, turn_input), retry=AT_ONCE, **settings
     )
-    return told
+    return received
 
 
 def modelled(events: list[Any]) -> list[str]:

@@ -139,17 +139,17 @@ def test_an_event_is_sent_and_listed(do: Do, vcr: Any) -> None:
 
 @cassette("anthropic/documented/turn.yaml")
 def test_a_turn_is_streamed(runner: ClientRunner) -> None:
-    told = streamed_turn(runner)
+    received = streamed_turn(runner)
 
-    assert [event.type for event in told] == [
+    assert [event.type for event in received] == [
         "turn.started",
         "session.status",
         "message.completed",
         "session.status",
         "turn.ended",
     ]
-    assert told[2].message.text == "I'll review..."
-    assert told[-1].error == "the turn stopped: the backend gave no reason", "the page's idle has no reason"
+    assert received[2].message.text == "I'll review..."
+    assert received[-1].error == "the turn stopped: the backend gave no reason", "the page's idle has no reason"
 
 
 @cassette("anthropic/documented/moments.yaml")

@@ -138,11 +138,11 @@ def test_the_result_of_a_custom_tool_is_sent(do: Do, vcr: Any) -> None:
 
 @cassette("anthropic/documented/previews.yaml")
 def test_a_message_is_previewed(runner: ClientRunner) -> None:
-    told = streamed_turn(runner)
+    received = streamed_turn(runner)
 
-    assert [event.type for event in told[:3]] == ["message.started", "message.delta", "message.completed"]
-    (delta,) = [event for event in told if isinstance(event, MessageDelta)]
-    (whole,) = [event for event in told if isinstance(event, MessageCompleted)]
+    assert [event.type for event in received[:3]] == ["message.started", "message.delta", "message.completed"]
+    (delta,) = [event for event in received if isinstance(event, MessageDelta)]
+    (whole,) = [event for event in received if isinstance(event, MessageCompleted)]
     assert (delta.text, delta.message_id) == ("Here is the summary", whole.message.id)
 
 

@@ -91,7 +91,7 @@ async def until_idle(events: Any) -> list[Any]:
     raise AssertionError("the stream ended")
 
 
-def told(events: Sequence[Any]) -> list[str]:
+def types_of(events: Sequence[Any]) -> list[str]:
     """The types of common events, without deltas."""
     return [event.type for event in events if event.type not in {"raw", "message.delta", "thinking.delta"}]
 
@@ -103,7 +103,7 @@ def text_of(events: Sequence[Any]) -> str:
 @tape("everruns/streams/plain.jsonl")
 def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "echo")
-    assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
+    assert types_of(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "Echo: hello")
     assert result.usage is not None
     assert result.usage.output_tokens == 2
@@ -112,7 +112,7 @@ def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner) -> None:
 @tape("everruns/streams/deltas.jsonl")
 def test_a_message_comes_in_deltas(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "storyteller")
-    assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
+    assert types_of(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
     deltas = [event for event in events if isinstance(event, MessageDelta)]
     assert len(deltas) > 3
     # The engine leaves the text so far out of its deltas, and numbers only what it stores.
@@ -124,7 +124,7 @@ def test_a_message_comes_in_deltas(on_tape: OnTape, runner: ClientRunner) -> Non
 @tape("everruns/streams/tool.jsonl")
 def test_a_tool_is_used(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "worker")
-    assert told(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
+    assert types_of(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
     (called,) = [event for event in events if event.type == "tool_call.completed"]
     (answered,) = [event for event in events if event.type == "tool_result.completed"]
     assert (called.name, called.arguments) == ("weather", {"city": "Berlin"})
@@ -137,7 +137,7 @@ def test_a_tool_is_used(on_tape: OnTape, runner: ClientRunner) -> None:
 @tape("everruns/streams/tool_failed.jsonl")
 def test_a_tool_fails(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "unlucky")
-    assert told(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
+    assert types_of(events) == [*BEGINNING, *MESSAGE, *TOOL, *MESSAGE, "turn.ended"]
     (answered,) = [event for event in events if event.type == "tool_result.completed"]
     assert (answered.text, answered.is_error) == ("the tool is out of order", True)
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "The tool failed.")
@@ -146,7 +146,7 @@ def test_a_tool_fails(on_tape: OnTape, runner: ClientRunner) -> None:
 @tape("everruns/streams/client_tool.jsonl")
 def test_a_tool_of_the_client_is_asked_for(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "remote")
-    assert told(events) == [*BEGINNING, *MESSAGE, "tool_call.completed", "action.required", "turn.ended"]
+    assert types_of(events) == [*BEGINNING, *MESSAGE, "tool_call.completed", "action.required", "turn.ended"]
     assert result.outcome is Outcome.REQUIRES_ACTION
     (action,) = result.actions
     assert (action.id, action.name, action.arguments) == ("call_llmsim_0_0", "read_clock", {"zone": "UTC"})
@@ -187,7 +187,7 @@ def test_a_turn_goes_on_when_its_approvals_are_decided(on_tape: OnTape, runner: 
 
     with on_tape(session_of("careful")) as stage:
         events, result = played(runner, stage, scenario)
-    assert told(events) == [
+    assert types_of(events) == [
         *("turn.started", "message.completed", "message.completed"),
         *(*MESSAGE, "tool_call.started", "tool_call.started"),
         *("tool_call.completed", "tool_result.completed"),
@@ -206,7 +206,7 @@ def test_a_turn_goes_on_when_its_approvals_are_decided(on_tape: OnTape, runner: 
 @tape("everruns/streams/failed.jsonl")
 def test_the_model_fails(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "failing")
-    assert told(events) == [*BEGINNING, *MESSAGE, "error", "turn.ended"]
+    assert types_of(events) == [*BEGINNING, *MESSAGE, "error", "turn.ended"]
     (error,) = [event for event in events if event.type == "error"]
     assert error.message == "Internal error: LLM error: the model is out of order"
     assert (result.outcome, result.native_reason) == (Outcome.FAILED, "processing_error")
@@ -223,7 +223,7 @@ def test_the_model_is_gone(on_tape: OnTape, runner: ClientRunner) -> None:
 @tape("everruns/streams/thinking.jsonl")
 def test_the_model_thinks_aloud(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "echo", "[[llmsim:thinking]]")
-    assert told(events) == [*BEGINNING, "message.started", "thinking.completed", "message.completed", "turn.ended"]
+    assert types_of(events) == [*BEGINNING, "message.started", "thinking.completed", "message.completed", "turn.ended"]
     (whole,) = [event for event in events if event.type == "thinking.completed"]
     # The last delta of a text may come after the whole, and then adds nothing.
     assert whole.text.startswith("".join(event.text for event in events if event.type == "thinking.delta"))
@@ -238,7 +238,7 @@ def test_the_model_thinks_aloud(on_tape: OnTape, runner: ClientRunner) -> None:
 @tape("everruns/streams/recovered.jsonl")
 def test_the_model_breaks_off_and_begins_again(on_tape: OnTape, runner: ClientRunner) -> None:
     events, result = run(runner, on_tape, "echo", "[[llmsim:broken-stream]]")
-    assert told(events) == [*BEGINNING, "message.started", *MESSAGE, "turn.ended"]
+    assert types_of(events) == [*BEGINNING, "message.started", *MESSAGE, "turn.ended"]
     again = max(number for number, event in enumerate(events) if event.type == "message.started")
     assert text_of(events[:again]) != ""
     assert text_of(events[again:])
@@ -260,7 +260,7 @@ def test_a_turn_is_cancelled_in_the_middle(on_tape: OnTape, runner: ClientRunner
     with on_tape(session_of("storyteller")) as stage:
         events, result = played(runner, stage, scenario)
     # The engine lets the model finish what it says.
-    assert told(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
+    assert types_of(events) == [*BEGINNING, *MESSAGE, "turn.ended"]
     assert (result.outcome, result.native_reason) == (Outcome.CANCELLED, "User requested cancellation")
     assert result.text.startswith(text_of(events))
 
@@ -307,7 +307,7 @@ def test_a_stream_goes_on_from_its_cursor(on_tape: OnTape, runner: ClientRunner)
     sequences = [event.sequence for event in first + then if event.sequence is not None]
     assert list(dict.fromkeys(sequences)) == list(range(1, 13))
     # A stream that continues from a cursor may lack deltas; here they come after the message, and so it does.
-    assert told(first + then) == [
+    assert types_of(first + then) == [
         *(*BEGINNING, "message.started", "stream.gap", "message.completed"),
         *("turn.ended", "session.status", "usage"),
     ]
@@ -328,7 +328,7 @@ def test_a_stream_that_breaks_is_opened_again_after_its_cursor(on_tape: OnTape, 
             else CuttingClient(taped.http_client(), *cut)
         )
         events, result = played(runner, ({**settings, "http_client": http}, ids), scenario)
-    assert told(events) == [*BEGINNING, "message.started", "stream.gap", "message.completed", "turn.ended"]
+    assert types_of(events) == [*BEGINNING, "message.started", "stream.gap", "message.completed", "turn.ended"]
     stored = [event.sequence for event in events if event.sequence is not None]
     assert stored == list(range(1, 12))
     assert (result.outcome, result.text[:16]) == (Outcome.COMPLETED, "Once upon a time")
@@ -352,7 +352,7 @@ def test_a_message_steers_the_turn_that_runs(on_tape: OnTape, runner: ClientRunn
 
     with on_tape(session_of("storyteller")) as stage:
         events = played(runner, stage, scenario)
-    assert told(events) == [
+    assert types_of(events) == [
         *BEGINNING,
         "message.started",
         "message.completed",
@@ -376,9 +376,9 @@ def test_a_message_ends_the_wait_for_a_tool(on_tape: OnTape, runner: ClientRunne
 
     with on_tape(session_of("remote")) as stage:
         before, after = played(runner, stage, scenario)
-    assert told(before)[-2:] == ["action.required", "turn.ended"]
-    assert told(after).count("turn.started") == 1
-    assert [each for each in told(after) if each != "turn.started"] == [
+    assert types_of(before)[-2:] == ["action.required", "turn.ended"]
+    assert types_of(after).count("turn.started") == 1
+    assert [each for each in types_of(after) if each != "turn.started"] == [
         *("message.completed", "tool_result.completed", *MESSAGE),
         *("turn.ended", "session.status", "usage"),
     ]
@@ -401,7 +401,7 @@ def test_a_quiet_stream_has_a_comment(on_tape: OnTape, runner: ClientRunner) -> 
 
     with on_tape(prepare) as stage:
         events = played(runner, stage, scenario)
-    assert told(events)[-3:] == ["turn.ended", "session.status", "usage"]
+    assert types_of(events)[-3:] == ["turn.ended", "session.status", "usage"]
     (taped,) = read_tape(STREAMS / "quiet.jsonl").streams().values()
     assert b": heartbeat\n\n" in b"".join(taped)
 

@@ -63,7 +63,7 @@ def play(runner: ClientRunner, on_tape: OnTape, *inputs: Any, graph: str = "agen
     return played
 
 
-def told(events: Sequence[Event]) -> list[str]:
+def types_of(events: Sequence[Event]) -> list[str]:
     """The types of the events that are more than a part of a message."""
     parts = (".delta", ".started", "session.status")
     return [event.type for event in events if not event.type.endswith(parts)]
@@ -73,7 +73,7 @@ def told(events: Sequence[Event]) -> list[str]:
 def test_a_plain_turn(on_tape: OnTape, runner: ClientRunner) -> None:
     ((events, result),) = play(runner, on_tape, "hello there")
 
-    assert told(events) == ["message.completed", "message.completed", "usage", "turn.ended"]
+    assert types_of(events) == ["message.completed", "message.completed", "usage", "turn.ended"]
     deltas = "".join(event.text for event in events if isinstance(event, MessageDelta))
     assert deltas == result.text == "You said: hello there"
     assert (result.outcome, result.usage.output_tokens, result.usage.cache_read_tokens) == (Outcome.COMPLETED, 5, 3)
@@ -92,7 +92,7 @@ def test_a_thought_ends_before_the_words(on_tape: OnTape, runner: ClientRunner) 
 def test_tools_are_used_at_once(on_tape: OnTape, runner: ClientRunner) -> None:
     ((events, result),) = play(runner, on_tape, "/tool 2")
 
-    assert told(events) == [
+    assert types_of(events) == [
         *("message.completed", "tool_call.completed", "tool_call.completed", "message.completed", "usage"),
         *("tool_result.completed", "tool_result.completed", "message.completed", "usage", "turn.ended"),
     ]
@@ -105,7 +105,7 @@ def test_approvals_of_one_step_are_answered_together(on_tape: OnTape, runner: Cl
         runner, on_tape, "/ask 2", lambda actions: [Approve(actions[0]), Deny(actions[1], "no")], graph="approving"
     )
 
-    assert told(asked[0])[-2:] == ["action.required", "turn.ended"]
+    assert types_of(asked[0])[-2:] == ["action.required", "turn.ended"]
     assert {action.group for action in asked[1].actions} == {asked[1].actions[0].group}
     results = [event for event in answered[0] if event.type == "tool_result.completed"]
     assert sorted(each.is_error for each in results) == [False, True]
@@ -116,7 +116,7 @@ def test_approvals_of_one_step_are_answered_together(on_tape: OnTape, runner: Cl
 def test_the_output_of_a_caller_is_a_result(on_tape: OnTape, runner: ClientRunner) -> None:
     _, (events, result) = play(runner, on_tape, "/client-tool", lambda actions: [ToolOutput(actions[0], "42")])
 
-    assert told(events)[0] == "tool_result.completed"
+    assert types_of(events)[0] == "tool_result.completed"
     assert (result.outcome, result.text) == (Outcome.COMPLETED, "The output was received.")
 
 
@@ -125,7 +125,7 @@ def test_a_question_is_answered(on_tape: OnTape, runner: ClientRunner) -> None:
     (_, asked), (events, result) = play(runner, on_tape, "/question", lambda actions: [Reply(actions[0], "red")])
 
     assert (asked.actions[0].prompt, asked.actions[0].options) == ("Which colour?", ("red", "green"))
-    assert told(events) == ["message.completed", "usage", "turn.ended"]
+    assert types_of(events) == ["message.completed", "usage", "turn.ended"]
     assert result.text == "The reply was received."
 
 
@@ -149,7 +149,7 @@ def test_a_limit_is_an_outcome_of_its_own(on_tape: OnTape, runner: ClientRunner)
 def test_a_graph_in_a_graph_speaks_once(on_tape: OnTape, runner: ClientRunner) -> None:
     ((events, result),) = play(runner, on_tape, "/tool", graph="nested")
 
-    assert [kind for kind in told(events) if kind != "raw"].count("tool_result.completed") == 1
+    assert [kind for kind in types_of(events) if kind != "raw"].count("tool_result.completed") == 1
     assert result.text == "The tool has answered."
 
 

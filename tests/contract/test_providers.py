@@ -171,7 +171,7 @@ class TestAdkSeed(BackendContract):
     has_status_word = False
     patience_s = 15.0
     gaps = {
-        "test_what_happened_since_a_turn_was_left_is_told": not_offered_yet(
+        "test_events_since_a_turn_was_left_are_delivered": not_offered_yet(
             "before 2.11.0 the end of a turn that was left is not stored", raises=DeadlineExceeded
         )
     }

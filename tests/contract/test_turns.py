@@ -65,12 +65,12 @@ def answer(action: PendingAction) -> Answer:
 
 @pytest.mark.parametrize("said", STORIES)
 def test_the_same_script_gives_the_same_milestones(client: Client, session: Session, said: str) -> None:
-    told, turn_input = [], said
+    found, turn_input = [], said
     while True:
         with client.sessions.run(session, turn_input, deadline_s=20) as turn:
-            told.append(milestones(list(turn)))
+            found.append(milestones(list(turn)))
         if turn.result.outcome is not Outcome.REQUIRES_ACTION:
             break
         turn_input = [answer(action) for action in turn.result.actions]  # type: ignore[assignment]
 
-    assert told == DIFFERENCES.get((client.provider, said), STORIES[said])
+    assert found == DIFFERENCES.get((client.provider, said), STORIES[said])

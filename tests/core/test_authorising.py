@@ -191,9 +191,9 @@ def test_a_stream_is_opened_with_a_token_that_is_valid(runner: ClientRunner) -> 
         async with client.sessions.stream("s1") as stream:
             return [(await anext(stream)).type, (await anext(stream)).type]
 
-    told = runner.play("acme", follow, http_client=runner.http(backend), token=TOKEN)
+    received = runner.play("acme", follow, http_client=runner.http(backend), token=TOKEN)
 
-    assert told == ["turn.started", "turn.ended"]
+    assert received == ["turn.started", "turn.ended"]
     assert backend.tokens == issued(1, 2)
 
 

@@ -284,7 +284,7 @@ def test_what_is_unsupported_is_told_before_anything_is_sent(runner: ClientRunne
 
 @both_runners
 def test_a_client_tells_who_it_is_and_what_it_can(runner: ClientRunner) -> None:
-    told = runner.call(
+    answers = runner.call(
         "acme",
         lambda client: (
             repr(client),
@@ -297,7 +297,12 @@ def test_a_client_tells_who_it_is_and_what_it_can(runner: ClientRunner) -> None:
     )
 
     name = "AsyncClient" if runner is ASYNC else "Client"
-    assert told == (f"{name}('acme', base_url='https://acme.example/v2')", "acme", Support.NATIVE, Support.UNSUPPORTED)
+    assert answers == (
+        f"{name}('acme', base_url='https://acme.example/v2')",
+        "acme",
+        Support.NATIVE,
+        Support.UNSUPPORTED,
+    )
 
 
 @both_runners

@@ -324,9 +324,9 @@ SPELLINGS = {
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
 def test_secrets_are_struck_out_of_all_that_an_error_says(spelling: Any) -> None:
     secret = 'to\\ken"/&=+'
-    told = spelling(secret)
+    spelt = spelling(secret)
     careful = Exchange(acme(token=secret))
-    reply = Response(401, {"x-request-id": told}, body(message=f"bad {told}!", code=f"no {told}"))
+    reply = Response(401, {"x-request-id": spelt}, body(message=f"bad {spelt}!", code=f"no {spelt}"))
 
     with pytest.raises(AuthenticationFailed) as caught:
         careful.raise_for_outcome(READ, [reply], NOW)

@@ -56,7 +56,7 @@ def watched(script: str, watch: GapWatch) -> str:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected"),
     [
         pytest.param("-a -b =ab", "-a -b =ab", id="no break"),
         pytest.param("-a =ab", "-a =ab", id="a backend that streams only some of it, and no break"),
@@ -72,8 +72,8 @@ def watched(script: str, watch: GapWatch) -> str:
         pytest.param("| !  =", "!  =".replace("  ", " "), id="an empty message"),
     ],
 )
-def test_a_gap_comes_before_what_lacks_its_pieces(script: str, told: str) -> None:
-    assert watched(script, GapWatch(LOST)) == told
+def test_a_gap_comes_before_what_lacks_its_pieces(script: str, expected: str) -> None:
+    assert watched(script, GapWatch(LOST)) == expected
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,9 @@ def notes() -> Notes:
 @both_stream_runners
 def test_a_turn_is_told_with_its_calls_and_events(stream_runner: StreamRunner, notes: Notes) -> None:
     with StreamServer(ONE_TURN) as server:
-        told = stream_runner.play(server.url, run_to_the_end, observers=[notes])
+        received = stream_runner.play(server.url, run_to_the_end, observers=[notes])
 
-    assert [text_of(event) for event in notes.events] == told == TURN
+    assert [text_of(event) for event in notes.events] == received == TURN
     assert [(one.provider, one.operation, one.method, one.attempt) for one in notes.requests] == [
         ("acme", "sessions.run", "GET", 1),
         ("acme", "sessions.run", "POST", 1),
@@ -254,19 +254,19 @@ STRANGE = f"\x1b[2J\u202e\x9b\r\nERROR {TOKEN}"
 def test_what_an_http_library_quotes_is_told_in_a_line_and_without_secrets(
     runner: ClientRunner, failed: type[httpx.TransportError]
 ) -> None:
-    told: list[str] = []
+    received: list[str] = []
 
     class Early:
         @hookimpl
         def polysession_after_response(self, response: ResponseReceived) -> None:
-            told.append(str(response.error))
+            received.append(str(response.error))
 
     Script(failed(STRANGE)).failure(runner, lambda client: client.sessions.get("s1"), retry=None, observers=[Early()])
 
-    assert len(told) == 1
-    assert told[0].isprintable()
-    assert TOKEN not in told[0]
-    assert "ERROR ***" in told[0]
+    assert len(received) == 1
+    assert received[0].isprintable()
+    assert TOKEN not in received[0]
+    assert "ERROR ***" in received[0]
 
 
 @pytest.fixture

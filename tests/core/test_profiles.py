@@ -182,12 +182,12 @@ def test_a_secret_that_refers_to_nothing_is_missing(reference: str, environ: dic
 def test_a_plain_secret_is_warned_about_once_and_never_shown(environ: dict[str, str]) -> None:
     path = write(environ, f'[profiles.staging]\nprovider = "acme"\ntoken = "{TOKEN}"\n')
 
-    with pytest.warns(PlainSecretWarning) as told:
+    with pytest.warns(PlainSecretWarning) as warned:
         assert settings(environ).token.get_secret_value() == TOKEN
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         settings(environ)
-    (warning,) = told
+    (warning,) = warned
     assert str(warning.message).startswith(
         f"{path} stores profiles.staging.token as plain text; use a reference: {{ env"
     )

@@ -37,13 +37,13 @@ SLOW = {
 
 
 @both_stream_runners
-@pytest.mark.parametrize("told", SLOW.values(), ids=SLOW)
-def test_a_deadline_ends_the_wait_in_time(stream_runner: StreamRunner, told: Stream) -> None:
+@pytest.mark.parametrize("script", SLOW.values(), ids=SLOW)
+def test_a_deadline_ends_the_wait_in_time(stream_runner: StreamRunner, script: Stream) -> None:
     async def scenario(sessions: Any) -> None:
         async with sessions.run("s1", "hi", deadline_s=DEADLINE_S) as turn:
             await turn.wait()
 
-    with StreamServer(told, stream()) as server, lasting(DEADLINE_S - 0.05):
+    with StreamServer(script, stream()) as server, lasting(DEADLINE_S - 0.05):
         error = stream_runner.failure(server.url, scenario)
 
     assert type(error) is DeadlineExceeded
@@ -67,10 +67,10 @@ async def run_within(sessions: Any, deadline_s: float) -> list[str]:
 
 @both_stream_runners
 @pytest.mark.parametrize(
-    "told", [Answer(b"", hold_s=5), Answer(b"HTTP/1.1 200 OK\r\n", hold_s=5)], ids=["at all", "whole"]
+    "script", [Answer(b"", hold_s=5), Answer(b"HTTP/1.1 200 OK\r\n", hold_s=5)], ids=["at all", "whole"]
 )
-def test_a_deadline_holds_while_the_input_is_not_answered(stream_runner: StreamRunner, told: Answer) -> None:
-    with StreamServer(ONE_TURN, replies=(told,)) as server, lasting(0.3):
+def test_a_deadline_holds_while_the_input_is_not_answered(stream_runner: StreamRunner, script: Answer) -> None:
+    with StreamServer(ONE_TURN, replies=(script,)) as server, lasting(0.3):
         error = stream_runner.failure(server.url, lambda sessions: run_within(sessions, 0.3))
 
     assert isinstance(error, DeadlineExceeded)
@@ -80,8 +80,8 @@ def test_a_deadline_holds_while_the_input_is_not_answered(stream_runner: StreamR
 
 @both_stream_runners
 def test_a_deadline_leaves_no_time_for_a_long_wait_of_the_backend(stream_runner: StreamRunner) -> None:
-    told = stream(AFTER_INPUT, START, frame(2, "quiet"), end="close")
-    server = StreamServer(told, replies=(http(200, "{}"), http(429, retry_after="30")))
+    script = stream(AFTER_INPUT, START, frame(2, "quiet"), end="close")
+    server = StreamServer(script, replies=(http(200, "{}"), http(429, retry_after="30")))
     with server, lasting(0.5):
         error = stream_runner.failure(server.url, lambda sessions: run_within(sessions, 0.5))
 

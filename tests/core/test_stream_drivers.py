@@ -191,13 +191,13 @@ def test_the_rest_of_a_chunk_is_not_lost_to_the_next_reader(stream_runner: Strea
 def test_a_loop_goes_on_where_the_last_one_stopped(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> list[str]:
         async with sessions.run("s1", "hi") as turn:
-            told = []
+            received = []
             async for event in turn:
-                told.append(text_of(event))
+                received.append(text_of(event))
                 break
-            told.append(text_of(await anext(turn)))
-            told += [text_of(event) async for event in turn]
-            return told + [text_of(event) async for event in turn]
+            received.append(text_of(await anext(turn)))
+            received += [text_of(event) async for event in turn]
+            return received + [text_of(event) async for event in turn]
 
     with StreamServer(ONE_TURN) as server:
         assert stream_runner.play(server.url, scenario) == TURN
@@ -222,12 +222,12 @@ def test_who_closes_a_loop_does_not_see_the_events_end(stream_runner: StreamRunn
 @both_stream_runners
 def test_a_loop_that_closes_its_stream_ends(stream_runner: StreamRunner) -> None:
     async def scenario(sessions: Any) -> list[str]:
-        told = []
+        received = []
         async with sessions.run("s1", "hi") as turn:
             async for event in turn:
-                told.append(text_of(event))
+                received.append(text_of(event))
                 await turn.aclose()
-        return told
+        return received
 
     with StreamServer(ONE_TURN) as server:
         assert stream_runner.play(server.url, scenario) == TURN[:1]
@@ -319,8 +319,8 @@ def test_a_stream_that_is_refused_sends_no_input(
 
 @both_stream_runners
 def test_a_stream_that_cannot_be_opened_at_first_is_tried_again(stream_runner: StreamRunner) -> None:
-    told = stream(AFTER_INPUT, START, HELLO, WORLD, END)
-    with StreamServer(http(503), http(429, retry_after="0"), told) as server:
+    script = stream(AFTER_INPUT, START, HELLO, WORLD, END)
+    with StreamServer(http(503), http(429, retry_after="0"), script) as server:
         assert stream_runner.play(server.url, run_to_the_end) == TURN
 
     assert [target for target in server.targets if "POST" in target] == ["POST /sessions/s1/messages"]
@@ -377,9 +377,9 @@ def test_a_frame_that_cannot_be_read_is_told_after_what_came_before(stream_runne
 def test_a_compressed_stream_is_read(stream_runner: StreamRunner) -> None:
     made = gzip.compress(START + HELLO + WORLD + END)
     parts = [made[start : start + 7] for start in range(0, len(made), 7)]
-    told = Stream((AFTER_INPUT, *parts), head=(("content-encoding", "gzip"),))
+    script = Stream((AFTER_INPUT, *parts), head=(("content-encoding", "gzip"),))
 
-    with StreamServer(told) as server:
+    with StreamServer(script) as server:
         assert stream_runner.play(server.url, run_to_the_end) == TURN
 
 
@@ -394,9 +394,9 @@ def test_a_compressed_stream_that_is_damaged_is_opened_again(stream_runner: Stre
 
 @both_stream_runners
 def test_a_stream_that_is_compressed_in_an_unknown_way_is_refused_and_closed(stream_runner: StreamRunner) -> None:
-    told = Stream((START,), head=(("content-encoding", "br"),))
+    script = Stream((START,), head=(("content-encoding", "br"),))
 
-    with StreamServer(told) as server:
+    with StreamServer(script) as server:
         error = stream_runner.failure(server.url, run_to_the_end)
         assert server.saw_close()
 

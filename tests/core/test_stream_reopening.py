@@ -122,9 +122,9 @@ def test_announced_closings_without_an_event_count(stream_runner: StreamRunner) 
 def test_a_connection_that_brought_a_heartbeat_is_no_failure(stream_runner: StreamRunner) -> None:
     beating = [stream(b": ping\n\n", end="close")] * 6
     with StreamServer(*beating, stream(HELLO, frame(9, "gone"))) as server:
-        told = stream_runner.play(server.url, follow, retry=RetryPolicy(first_wait_s=0.0, max_wait_s=0.1))
+        received = stream_runner.play(server.url, follow, retry=RetryPolicy(first_wait_s=0.0, max_wait_s=0.1))
 
-    assert told == ["hello"]
+    assert received == ["hello"]
 
 
 @both_stream_runners
@@ -157,8 +157,10 @@ def test_silence_without_end_interrupts_the_stream(
 
 @both_stream_runners
 def test_a_probe_finds_the_end_that_no_stream_tells(stream_runner: StreamRunner) -> None:
-    told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
-    with StreamServer(told, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))) as server:
+    script = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
+    with StreamServer(
+        script, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))
+    ) as server:
         assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
 
     assert server.targets[2:] == ["GET /sessions/s1"] * 2
@@ -166,8 +168,10 @@ def test_a_probe_finds_the_end_that_no_stream_tells(stream_runner: StreamRunner)
 
 @both_stream_runners
 def test_a_probe_may_be_due_while_the_stream_is_open(stream_runner: StreamRunner) -> None:
-    told = stream(AFTER_INPUT, START, frame(2, "trimmed"))
-    with StreamServer(told, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))) as server:
+    script = stream(AFTER_INPUT, START, frame(2, "trimmed"))
+    with StreamServer(
+        script, replies=(http(200, "{}"), http(503), http(200, '{"id": "s1", "title": "done"}'))
+    ) as server:
         assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
         assert server.saw_close()
 
@@ -176,8 +180,8 @@ def test_a_probe_may_be_due_while_the_stream_is_open(stream_runner: StreamRunner
 
 @both_stream_runners
 def test_a_stream_is_read_on_after_a_probe_that_found_nothing(stream_runner: StreamRunner) -> None:
-    told = stream(AFTER_INPUT, START, frame(2, "trimmed"), 0.05, frame(3, "end"))
-    with StreamServer(told, replies=(http(200, "{}"), http(200, '{"id": "s1", "title": "at work"}'))) as server:
+    script = stream(AFTER_INPUT, START, frame(2, "trimmed"), 0.05, frame(3, "end"))
+    with StreamServer(script, replies=(http(200, "{}"), http(200, '{"id": "s1", "title": "at work"}'))) as server:
         assert stream_runner.play(server.url, run_to_the_end) == ["turn.started", "turn.ended"]
 
     assert server.targets == ["GET /sessions/s1/stream", "POST /sessions/s1/messages", "GET /sessions/s1"]
@@ -185,8 +189,8 @@ def test_a_stream_is_read_on_after_a_probe_that_found_nothing(stream_runner: Str
 
 @both_stream_runners
 def test_a_probe_that_fails_too_often_interrupts_the_stream(stream_runner: StreamRunner) -> None:
-    told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
-    with StreamServer(told, replies=(http(200, "{}"), http(503))) as server:
+    script = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
+    with StreamServer(script, replies=(http(200, "{}"), http(503))) as server:
         error = stream_runner.failure(server.url, run_to_the_end, retry=RetryPolicy(attempts=2, first_wait_s=0.0))
 
     assert isinstance(error, StreamInterrupted)
@@ -195,6 +199,6 @@ def test_a_probe_that_fails_too_often_interrupts_the_stream(stream_runner: Strea
 
 @both_stream_runners
 def test_a_probe_that_is_refused_is_told_as_it_is(stream_runner: StreamRunner) -> None:
-    told = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
-    with StreamServer(told, replies=(http(200, "{}"), http(404))) as server:
+    script = stream(AFTER_INPUT, START, frame(2, "quiet"), 0.05, end="close")
+    with StreamServer(script, replies=(http(200, "{}"), http(404))) as server:
         assert type(stream_runner.failure(server.url, run_to_the_end)) is NotFound

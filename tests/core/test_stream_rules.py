@@ -217,15 +217,15 @@ def test_a_policys_deadline_ends_an_outage(stream_runner: StreamRunner) -> None:
 
 @both_stream_runners
 @pytest.mark.parametrize("retry", [None, QUICK], ids=["once", "quick"])
-@pytest.mark.parametrize("told", [stream(START), Stream((START,), ping_s=0.05)], ids=["silence", "heartbeats"])
+@pytest.mark.parametrize("script", [stream(START), Stream((START,), ping_s=0.05)], ids=["silence", "heartbeats"])
 def test_both_clients_raise_the_same_at_a_deadline(
-    stream_runner: StreamRunner, retry: RetryPolicy | None, told: Stream
+    stream_runner: StreamRunner, retry: RetryPolicy | None, script: Stream
 ) -> None:
     async def run(sessions: Any) -> None:
         async with sessions.run("s1", "hi", deadline_s=0.5) as turn:
             await turn.wait()
 
-    with StreamServer(told) as server, lasting(0.45):
+    with StreamServer(script) as server, lasting(0.45):
         assert type(stream_runner.failure(server.url, run, retry=retry)) is DeadlineExceeded
 
 
@@ -248,20 +248,20 @@ SLOW = stream(AFTER_INPUT, START, 0.15, HELLO, 0.15, WORLD, 0.15, END)
 
 def test_a_cancelled_read_continues_on_the_same_connection() -> None:
     async def scenario(sessions: Any) -> tuple[list[str], int]:
-        told: list[str] = []
+        received: list[str] = []
         cancelled = 0
         async with sessions.run("s1", "hi") as turn:
-            while not told or told[-1] != "turn.ended":
+            while not received or received[-1] != "turn.ended":
                 try:
-                    told.append(text_of(await asyncio.wait_for(anext(turn), 0.02)))
+                    received.append(text_of(await asyncio.wait_for(anext(turn), 0.02)))
                 except TimeoutError:
                     cancelled += 1
-        return told, cancelled
+        return received, cancelled
 
     with StreamServer(SLOW) as server:
-        told, cancelled = ASYNC.play(server.url, scenario)
+        received, cancelled = ASYNC.play(server.url, scenario)
 
-    assert told == TURN
+    assert received == TURN
     assert cancelled > 5
     assert server.targets == ["GET /sessions/s1/stream", "POST /sessions/s1/messages"]
 
@@ -269,12 +269,12 @@ def test_a_cancelled_read_continues_on_the_same_connection() -> None:
 @pytest.mark.parametrize("retry_after", ["0.3", "0"])
 def test_a_read_that_is_cancelled_in_a_reopening_continues_it(retry_after: str) -> None:
     async def scenario(sessions: Any) -> list[str]:
-        told: list[str] = []
+        received: list[str] = []
         async with sessions.run("s1", "hi") as turn:
-            while not told or told[-1] != "turn.ended":
+            while not received or received[-1] != "turn.ended":
                 with contextlib.suppress(TimeoutError):
-                    told.append(text_of(await asyncio.wait_for(anext(turn), 0.02)))
-        return told
+                    received.append(text_of(await asyncio.wait_for(anext(turn), 0.02)))
+        return received
 
     slow_head = Stream((HELLO, WORLD, END), head_after_s=0.3)
     refusal = http(503, retry_after=retry_after)
@@ -299,7 +299,7 @@ def test_two_tasks_do_not_read_one_stream() -> None:
 
 
 def test_an_interrupted_blocking_read_loses_nothing() -> None:
-    told: list[str] = []
+    received: list[str] = []
     interrupted = 0
     rest = stream(0.15, WORLD, 0.15, END)
     with (
@@ -309,14 +309,14 @@ def test_an_interrupted_blocking_read_loses_nothing() -> None:
         client.sessions.run("s1", "hi") as turn,
     ):
         signal.setitimer(signal.ITIMER_REAL, 0.22)
-        while not told or told[-1] != "turn.ended":
+        while not received or received[-1] != "turn.ended":
             try:
-                told += [text_of(event) for event in _one_by_one(turn)]
+                received += [text_of(event) for event in _one_by_one(turn)]
             except Interrupted:
                 interrupted += 1
 
     assert interrupted == 1
-    assert told.count("turn.started") == told.count("turn.ended") == 1
+    assert received.count("turn.started") == received.count("turn.ended") == 1
 
 
 def _one_by_one(turn: Any) -> Iterator[Any]:
@@ -348,9 +348,9 @@ def test_a_generator_around_a_turn_that_is_closed_early_leaves_it_without_an_err
     with (
         StreamServer(ONE_TURN) as server,
         Client("acme", base_url=server.url, token=TOKEN, observers=[ends]) as client,
-        contextlib.closing(texts(client)) as told,  # type: ignore[type-var]
+        contextlib.closing(texts(client)) as received,  # type: ignore[type-var]
     ):
-        assert next(told) == "turn.started"
+        assert next(received) == "turn.started"
     assert ends.ends == [(None, None)]
 
 
@@ -365,9 +365,9 @@ def test_an_async_generator_around_a_turn_that_is_closed_early_leaves_it_without
     async def run(url: str) -> None:
         async with (
             AsyncClient("acme", base_url=url, token=TOKEN, observers=[ends]) as client,
-            contextlib.aclosing(texts(client)) as told,
+            contextlib.aclosing(texts(client)) as received,
         ):
-            assert await anext(told) == "turn.started"
+            assert await anext(received) == "turn.started"
 
     with StreamServer(ONE_TURN) as server:
         asyncio.run(run(server.url))

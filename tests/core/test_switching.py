@@ -105,29 +105,29 @@ def test_declarations_are_compared_field_by_field() -> None:
     report = switch_check("old", "new")
 
     assert (report.source, report.target, report.session_id) == ("old", "new", None)
-    told = effects(report, "session")
-    assert told["title"] == ("emulated", "one more call")
-    assert told["metadata"] == ("lost", "use tags")
-    assert told["tags"] == ("emulated", "set it with sessions.update after the creation; ten at most")
-    assert told["capabilities"] == ("lost", "new does not support it")
-    assert told["model"][0] == told["agent_id"][0] == told["workspace_id"][0] == "remapped"
-    assert told["permission_mode"] == ("gained", "")
-    assert told["archived_at"] == ("lost", "acme keeps every session; delete it")
-    assert told["messages"][0] == told["status"][0] == "not_applicable"
-    assert "save the messages with sessions.messages" in told["messages"][1]
+    found = effects(report, "session")
+    assert found["title"] == ("emulated", "one more call")
+    assert found["metadata"] == ("lost", "use tags")
+    assert found["tags"] == ("emulated", "set it with sessions.update after the creation; ten at most")
+    assert found["capabilities"] == ("lost", "new does not support it")
+    assert found["model"][0] == found["agent_id"][0] == found["workspace_id"][0] == "remapped"
+    assert found["permission_mode"] == ("gained", "")
+    assert found["archived_at"] == ("lost", "acme keeps every session; delete it")
+    assert found["messages"][0] == found["status"][0] == "not_applicable"
+    assert "save the messages with sessions.messages" in found["messages"][1]
 
 
 def test_every_field_of_a_session_is_told_of() -> None:
-    told = effects(switch_check("old", "new"), "session")
+    found = effects(switch_check("old", "new"), "session")
 
-    assert set(told) - {"messages", "raw"} == set(Session.model_fields) - {"provider", "source", "problems"}
+    assert set(found) - {"messages", "raw"} == set(Session.model_fields) - {"provider", "source", "problems"}
 
 
 def test_every_feature_is_told_of() -> None:
     report = switch_check("old", "new")
-    told = {item.name for item in report.items}
+    found = {item.name for item in report.items}
 
-    assert {feature.value for feature in Feature if not feature.value.startswith("sessions.create ")} <= told
+    assert {feature.value for feature in Feature if not feature.value.startswith("sessions.create ")} <= found
 
 
 def test_operations_events_native_bodies_and_the_resume_contract_are_compared() -> None:
@@ -195,34 +195,40 @@ def test_a_session_is_judged_by_what_it_holds() -> None:
 
     report = switch_check("old", "new", held)
 
-    told = effects(report, "session")
+    found = effects(report, "session")
     assert report.session_id == "s1"
-    assert told["title"][0] == told["tags"][0] == "emulated"
-    assert told["metadata"] == told["capabilities"] == told["environment_id"] == told["usage"] == ("not_applicable", "")
-    assert told["permission_mode"][0] == told["model"][0] == "remapped"
-    assert told["status"][0] == "lost"
-    assert told["status"][1].startswith("it is running: ")
-    assert told["archived_at"][0] == "lost"
-    assert told["created_at"][0] == told["id"][0] == told["raw"][0] == "remapped"
-    assert told["messages"][0] == "lost"
-    assert told["messages"][1].startswith("no backend can import a conversation, if the session has messages; ")
+    assert found["title"][0] == found["tags"][0] == "emulated"
+    assert (
+        found["metadata"]
+        == found["capabilities"]
+        == found["environment_id"]
+        == found["usage"]
+        == ("not_applicable", "")
+    )
+    assert found["permission_mode"][0] == found["model"][0] == "remapped"
+    assert found["status"][0] == "lost"
+    assert found["status"][1].startswith("it is running: ")
+    assert found["archived_at"][0] == "lost"
+    assert found["created_at"][0] == found["id"][0] == found["raw"][0] == "remapped"
+    assert found["messages"][0] == "lost"
+    assert found["messages"][1].startswith("no backend can import a conversation, if the session has messages; ")
 
 
 def test_an_idle_session_that_was_talked_to_loses_its_conversation_only() -> None:
     held = session(status=SessionStatus.IDLE, preview="Hello")
 
-    told = effects(switch_check("old", "new", held), "session")
+    found = effects(switch_check("old", "new", held), "session")
 
-    assert told["status"] == told["archived_at"] == ("not_applicable", "")
-    assert told["messages"][1].startswith("no backend can import a conversation")
+    assert found["status"] == found["archived_at"] == ("not_applicable", "")
+    assert found["messages"][1].startswith("no backend can import a conversation")
 
 
 def test_an_archived_session_is_archived_again_where_that_is_possible() -> None:
     held = Session(provider="new", id="s1", archived_at=MOMENT)
 
-    told = effects(switch_check("new", "old", held), "session")
+    found = effects(switch_check("new", "old", held), "session")
 
-    assert told["archived_at"] == ("emulated", "archive the new session with sessions.archive; it gets another time")
+    assert found["archived_at"] == ("emulated", "archive the new session with sessions.archive; it gets another time")
 
 
 def test_a_switch_to_the_same_provider_loses_no_feature() -> None:

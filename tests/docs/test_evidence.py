@@ -268,8 +268,8 @@ def test_a_run_that_shows_something_else_fails_where_that_is_checked(
     collector.pytest_terminal_summary(terminal)
 
     assert session.exitstatus == code
-    told = [call.args[0] for call in terminal.write_line.call_args_list]
-    assert told[1:] == [f"  {name}" for name in written]
+    lines = [call.args[0] for call in terminal.write_line.call_args_list]
+    assert lines[1:] == [f"  {name}" for name in written]
 
 
 @pytest.mark.parametrize(

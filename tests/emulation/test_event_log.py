@@ -128,36 +128,36 @@ def test_a_turn_runs_in_the_background() -> None:
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_cancelled_turn_has_stopped_when_the_cancellation_returns(*, fails: bool) -> None:
     async def scenario() -> list[Any]:
-        told: list[Any] = []
+        outcome: list[Any] = []
 
         async def work() -> None:
             try:
                 await pause(LONG_S)
             finally:
                 await pause(0)
-                told.append("stopped")
+                outcome.append("stopped")
                 if fails:
                     raise RuntimeError
 
         turn = TurnTask()
         turn.start(work())
         await pause(0)
-        told.append(await turn.cancel())
-        return [*told, turn.running]
+        outcome.append(await turn.cancel())
+        return [*outcome, turn.running]
 
     assert play(scenario) == ["stopped", True, False]
 
 
 def test_a_turn_does_not_cancel_itself() -> None:
     async def scenario() -> bool:
-        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         turn = TurnTask()
 
         async def work() -> None:
-            told.set_result(await turn.cancel())
+            outcome.set_result(await turn.cancel())
 
         turn.start(work())
-        return await told
+        return await outcome
 
     assert play(scenario) is False
 

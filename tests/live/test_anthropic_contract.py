@@ -31,21 +31,21 @@ class TestOpenManagedAgents(ProviderContract):
     gaps = {
         **dict.fromkeys(
             (
-                f"test_two_turns_of_two_clients_are_told_apart[{steps}]"
+                f"test_two_turns_of_two_clients_are_distinguished[{steps}]"
                 for steps in INTERLEAVINGS
                 if steps != "one after the other"
             ),
             never("a busy session refuses messages", raises=AssertionError),
         ),
         "test_a_follower_sees_the_turn_of_another": REPLAYS,
-        "test_what_happened_since_a_turn_was_left_is_told": REPLAYS,
+        "test_events_since_a_turn_was_left_are_delivered": REPLAYS,
         "test_a_turn_with_a_tool": never(
             "its results name the call of the model, not the event of the use", raises=AssertionError
         ),
         "test_a_turn_is_cancelled_while_it_speaks": never(
             "its interrupted turns end with another reason", raises=AssertionError
         ),
-        "test_a_session_goes_on_after_a_failure": never("a failure ends its sessions", raises=Conflict),
+        "test_a_session_continues_after_a_failure": never("a failure ends its sessions", raises=Conflict),
         "test_a_list_is_of_some_times": not_offered_yet("it fails on filters by time", raises=ServerError),
         "test_a_session_is_created_with_a_model": not_offered_yet("it has no overrides", raises=InvalidRequest),
         "test_an_agent_that_is_not_there_is_not_changed": never("a change requires a version", raises=InvalidRequest),

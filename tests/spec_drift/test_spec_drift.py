@@ -340,11 +340,11 @@ def test_an_event_type_that_a_crate_adds_is_listed(tmp_path: Path, capsys: pytes
 
 
 def test_findings_are_told_in_columns() -> None:
-    told = table(
+    text = table(
         [Finding("everruns", "sdk", "Session", "new", "owner"), Finding("qoder", "ours", "x", "only ours", "y")]
     )
 
-    assert told.splitlines() == [
+    assert text.splitlines() == [
         "backend   source  subject  what       name   detail",
         "everruns  sdk     Session  new        owner",
         "qoder     ours    x        only ours  y",

@@ -48,7 +48,7 @@ class CallOutcome:
         """Requests in all. A call that may not be repeated is, if the backend certainly did nothing."""
         return TRIES if self.again and (repeatable or not self.in_doubt) else 1
 
-    def told(self, *, repeatable: bool) -> str:
+    def text(self, *, repeatable: bool) -> str:
         """The outcome in words, for a call that may be repeated or may not."""
         tries = self.tries(repeatable=repeatable)
         return f"{self.error or 'answer'}, {tries} {'tries' if tries > 1 else 'try'}"
@@ -139,7 +139,7 @@ class StreamOutcome:
     may_lack: bool = False
     note: str = ""
 
-    def told(self) -> str:
+    def text(self) -> str:
         """The outcome in words."""
         if self.error:
             return self.error
@@ -264,20 +264,20 @@ def call_table(*, writes: bool) -> str:
     return _table(
         CALLS,
         list(DECLARED),
-        lambda fault, name: CALLS[fault].told(repeatable=not writes or KEYED_WRITES[name]) + _doubt(fault, writes),
+        lambda fault, name: CALLS[fault].text(repeatable=not writes or KEYED_WRITES[name]) + _doubt(fault, writes),
     )
 
 
 def stream_table(operation: str) -> str:
     """Fault by provider: the outcome of a stream whose first connection has it."""
-    return _table(STREAMS, RESUMING, lambda fault, name: outcome_of_stream(fault, name, operation).told())
+    return _table(STREAMS, RESUMING, lambda fault, name: outcome_of_stream(fault, name, operation).text())
 
 
 def border_table() -> str:
     """Turn and end by provider: the outcome of a stream that ends before any one of the turn's frames."""
     tried = {1: "each place", 3: "every third", 24: "one"}
     rows = [
-        [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.told()}" for name in RESUMING)] for said, end in BORDERS
+        [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.text()}" for name in RESUMING)] for said, end in BORDERS
     ]
     lines = [[*row, tried[stride]] for row, stride in zip(rows, BORDERS.values(), strict=True)]
     return _lines([["message", "end", *RESUMING, "tried in the normal run"], *lines])
@@ -291,18 +291,18 @@ def gap_table() -> str:
 
 def reopening_table() -> str:
     """Fault by provider: the outcome of a stream whose second connection has it."""
-    return _table(REOPENED, RESUMING, lambda fault, _: REOPENED[fault].told())
+    return _table(REOPENED, RESUMING, lambda fault, _: REOPENED[fault].text())
 
 
 def _doubt(fault: str, writes: bool) -> str:  # noqa: FBT001  (passed on)
     return ", in doubt" if writes and CALLS[fault].in_doubt else ""
 
 
-def _table(faults: Iterable[str], names: Sequence[str], told: Callable[[str, str], str]) -> str:
+def _table(faults: Iterable[str], names: Sequence[str], text: Callable[[str, str], str]) -> str:
     """Providers with the same outcomes share a column: the drivers of each have the same, which the tests check."""
     columns: dict[tuple[str, ...], list[str]] = {}
     for name in names:
-        columns.setdefault(tuple(told(fault, name) for fault in faults), []).append(name)
+        columns.setdefault(tuple(text(fault, name) for fault in faults), []).append(name)
     head = ["fault", *(", ".join(sharing) for sharing in columns.values())]
     return _lines([head, *map(list, zip(faults, *columns, strict=True))])
 

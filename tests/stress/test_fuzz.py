@@ -137,8 +137,8 @@ def test_no_event_breaks_a_stream(target: Target, examples: settings, long: bool
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         chosen = data.draw(st.just(events) | st.lists(st.sampled_from(others), max_size=10))
-        told = [changed(data, event) if data.draw(st.booleans()) else event for event in chosen]
-        check_frames(target, [frame_of(event) for event in told])
+        sent = [changed(data, event) if data.draw(st.booleans()) else event for event in chosen]
+        check_frames(target, [frame_of(event) for event in sent])
 
     holds()
 

@@ -156,8 +156,8 @@ def led_to(url: str, page: Any) -> Answer:
     away = f"{url}/sessions"
     if isinstance(page, list):
         return http(200, json.dumps(page), x_pagination_next=away)
-    told = {"next_url": away, "next_page": away, "has_more": True, "last_id": away, "total": None}
-    return http(200, json.dumps(page | told))
+    links = {"next_url": away, "next_page": away, "has_more": True, "last_id": away, "total": None}
+    return http(200, json.dumps(page | links))
 
 
 @every_target

@@ -42,10 +42,10 @@ def test_ctrl_c_in_the_middle_of_a_turn_ends_the_program_at_once(provider: str) 
                 assert process.poll() is None
             pressed_s = time.monotonic()
             process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=40)
+            _, stderr = process.communicate(timeout=40)
             took_s = time.monotonic() - pressed_s
 
     assert took_s < 20  # the turn lasts for a minute
-    assert told.rstrip().endswith("KeyboardInterrupt")
-    assert "Exception ignored" not in told
-    assert "ResourceWarning" not in told
+    assert stderr.rstrip().endswith("KeyboardInterrupt")
+    assert "Exception ignored" not in stderr
+    assert "ResourceWarning" not in stderr

@@ -51,7 +51,7 @@ class Story(RuleBasedStateMachine):
 
     emulator: ClassVar[EmulatorHandle]
     awaits: ClassVar[bool]
-    told: ClassVar[dict[str, int]]
+    counts: ClassVar[dict[str, int]]
 
     sessions = Bundle("sessions")
 
@@ -188,7 +188,7 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def the_list_holds_what_is_alive(self) -> None:
-        self.told["steps"] += 1
+        self.counts["steps"] += 1
         if not self.alive:
             return
         listed = self.story_client.do(lambda sessions: sessions.list(agent=self.emulator.agent_id))
@@ -197,7 +197,7 @@ class Story(RuleBasedStateMachine):
         assert {session_id for session_id, known in self.alive.items() if not known.archived} <= set(ids)
 
     def _check_turn(self, known: Known, events: list[Event], outcome: Outcome, *, texts: bool = True) -> None:
-        self.told["turns"] += 1
+        self.counts["turns"] += 1
         assert events[-1].type == "turn.ended"
         assert events[-1].outcome is outcome
         assert [event.type for event in events].count("turn.ended") == 1
@@ -248,7 +248,7 @@ def test_any_story_ends_as_the_model_says(
     class OneStory(Story):
         pass
 
-    OneStory.emulator, OneStory.awaits, OneStory.told = emulator, awaits, {"steps": 0, "turns": 0}
+    OneStory.emulator, OneStory.awaits, OneStory.counts = emulator, awaits, {"steps": 0, "turns": 0}
     long = request.config.getoption("--stress")
     run_state_machine_as_test(
         OneStory,
@@ -262,5 +262,5 @@ def test_any_story_ends_as_the_model_says(
             database=None,
         ),
     )
-    record_property("told", OneStory.told)
-    assert OneStory.told["steps"] > 0
+    record_property("counts", OneStory.counts)
+    assert OneStory.counts["steps"] > 0

@@ -143,9 +143,9 @@ WITHOUT_CALL: Final[Mapping[str, Callable[[pytest.MonkeyPatch], object]]] = {
         QoderProvider, "event_types", lambda: {"x": ("no.event",)}
     ),
     "test_a_type_of_native_bodies_is_one": lambda patch: patch.setattr(QoderProvider, "new_session_type", str),
-    "test_how_a_stream_goes_on_is_public": lambda patch: patch.setattr(Client, "resume_mode", None),
-    "test_the_client_says_what_leaving_a_turn_does": lambda patch: patch.setattr(Client, "turn_life", None),
-    "test_the_provider_says_where_it_is_documented": lambda patch: patch.setattr(QoderProvider, "docs_url", ""),
+    "test_the_resume_mode_is_public": lambda patch: patch.setattr(Client, "resume_mode", None),
+    "test_the_client_states_what_leaving_a_turn_does": lambda patch: patch.setattr(Client, "turn_life", None),
+    "test_the_provider_names_its_documentation": lambda patch: patch.setattr(QoderProvider, "docs_url", ""),
     "test_no_repr_shows_a_secret": lambda patch: patch.setattr(Client, "__repr__", lambda _: CANARY),
     "test_a_flow_reaches_for_nothing": _reach_for_the_network,
     "test_the_provider_imports_the_provider_api_only": lambda patch: patch.setattr(

@@ -89,13 +89,13 @@ def features(
         output.text(SUPPORT_LEGEND, "dim")
         return
     for name, loaded in classes.items():
-        told = [
+        lines = [
             (feature.value, _support_cell(loaded, feature), loaded.support(feature).note)
             for feature in Feature
             if loaded.support(feature).note or not loaded.support(feature).support
         ]
         output.text(name, "bold")
-        output.table(("feature", "support", "why"), told, last_folds=True)
+        output.table(("feature", "support", "why"), lines, last_folds=True)
 
 
 def check_switch(
@@ -138,8 +138,8 @@ def _show_report(output: Output, report: SwitchReport, *, everything: bool) -> N
     output.text(f"from {report.source} to {report.target}{about}")
     rows: list[tuple[str | Text, ...]] = []
     for area, items in groupby(report.items, key=lambda item: item.area):
-        told = _area_rows(list(items), fold=not everything and area != "session", absent=everything)
-        rows += [(Text(area, "bold"), "", ""), *told] if told else []
+        lines = _area_rows(list(items), fold=not everything and area != "session", absent=everything)
+        rows += [(Text(area, "bold"), "", ""), *lines] if lines else []
     output.table(("", "", ""), rows, last_folds=True)
     if report.session_id is None:
         output.text("No backend can import a conversation. Use --session ID to check one session.", "dim")

@@ -52,8 +52,8 @@ class ActionContract(ContractBase):
 
         events, result = self.run(client, session, [Approve(action)])
 
-        told = [word for word in milestones(events) if word != "tool_call.completed"]
-        assert told == ["turn.started", "tool_result.completed", *self.said]
+        found = [word for word in milestones(events) if word != "tool_call.completed"]
+        assert found == ["turn.started", "tool_result.completed", *self.said]
         assert [event.is_error for event in events if event.type == "tool_result.completed"] == [False]
         assert result.outcome is Outcome.COMPLETED
         assert result.actions == ()

@@ -120,7 +120,7 @@ class BadInputContract(ContractBase):
 
     @covers(Feature.SESSIONS_SEND)
     @pytest.mark.parametrize("content", ["", [], 5, [5]], ids=str)
-    def test_a_message_that_says_nothing_is_not_sent(
+    def test_an_empty_message_is_not_sent(
         self, face: Face, backend: Backend, nowhere: FaultServer, content: Any
     ) -> None:
         session = self.some_session()

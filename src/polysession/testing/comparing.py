@@ -14,7 +14,7 @@ NOT_TOLD = {"id", "session_id", "turn_id", "sequence", "created_at", "source", "
 
 
 @dataclass
-class Told:
+class Comparable:
     """The comparable content of events.
 
     Attributes:
@@ -28,9 +28,9 @@ class Told:
     lost: frozenset[str] = frozenset()
 
 
-def told(events: Sequence[Event]) -> Told:
+def to_comparable(events: Sequence[Event]) -> Comparable:
     """Return the comparable content of these events."""
-    found = Told()
+    found = Comparable()
     for event in events:
         if event.type == "stream.gap":
             assert not found.lost, "one break makes one gap"
@@ -86,7 +86,7 @@ def check_same(events: Sequence[Event], whole: Sequence[Event], where: str) -> b
     Returns:
         Whether there is a gap.
     """
-    cut, uncut = told(events), told(whole)
+    cut, uncut = to_comparable(events), to_comparable(whole)
     assert uncut.lost == frozenset()
     if not cut.lost:
         assert cut.events == uncut.events, where

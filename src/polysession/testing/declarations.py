@@ -259,15 +259,15 @@ class DeclarationContract(ContractBase):
         table = self.declared().event_types()
 
         for said in (self.script.plain, self.script.think, self.script.tool, self.script.client_tool):
-            told = [event for event in self.told(client, session, said) if not event.synthetic]
-            assert told, "the backend sent none of the events"
-            for event in told:
+            received = [event for event in self.events_of_turn(client, session, said) if not event.synthetic]
+            assert received, "the backend sent none of the events"
+            for event in received:
                 assert event.native_type in table, f"{event.native_type!r} is not in event_types"
                 assert event.type in table[event.native_type], (
                     f"{event.native_type!r} must be declared as {event.type!r}"
                 )
 
-    def told(self, client: Client, session: Session, said: str) -> list[Event]:
+    def events_of_turn(self, client: Client, session: Session, said: str) -> list[Event]:
         """Return the events of a turn, including those after an answer if it needed one."""
         events, result = self.run(client, session, said)
         if result.outcome is Outcome.REQUIRES_ACTION:
@@ -290,11 +290,11 @@ class DeclarationContract(ContractBase):
         declared = getattr(self.declared(), f"{name}_type")
         assert declared is None or issubclass(declared, NativeBody)
 
-    def test_how_a_stream_goes_on_is_public(self, face: Face, backend: Backend) -> None:
+    def test_the_resume_mode_is_public(self, face: Face, backend: Backend) -> None:
         with self.open(face, backend.settings) as client:
             assert client.resume_mode is self.declared().resume_mode
 
-    def test_the_provider_says_where_it_is_documented(self) -> None:
+    def test_the_provider_names_its_documentation(self) -> None:
         assert self.declared().docs_url.startswith("https://")
 
     def test_no_repr_shows_a_secret(self, face: Face, backend: Backend) -> None:

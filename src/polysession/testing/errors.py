@@ -147,7 +147,7 @@ class ErrorContract(ContractBase):
 
     @covers(Feature.SESSIONS_GET)
     @_every_fault
-    def test_a_read_from_a_broken_server_says_what_came(
+    def test_a_read_from_a_broken_server_names_what_came(
         self, face: Face, backend: Backend, broken: BrokenAnswer
     ) -> None:
         with FaultServer(broken.answer) as server:
@@ -159,7 +159,7 @@ class ErrorContract(ContractBase):
 
     @covers(Feature.SESSIONS_CREATE)
     @_every_fault
-    def test_a_creation_at_a_broken_server_says_whether_it_may_be_done(
+    def test_a_creation_at_a_broken_server_states_whether_it_may_be_done(
         self, face: Face, backend: Backend, broken: BrokenAnswer
     ) -> None:
         with FaultServer(broken.answer, reads_from=backend.settings["base_url"]) as server:
@@ -209,7 +209,7 @@ class ErrorContract(ContractBase):
 
     @covers(Feature.SESSIONS_GET)
     @pytest.mark.parametrize("as_date", [False, True], ids=["seconds", "date"])
-    def test_a_long_wait_that_the_backend_asks_for_is_told_and_not_begun(
+    def test_a_long_wait_that_the_backend_asks_for_is_reported_and_not_started(
         self, face: Face, backend: Backend, *, as_date: bool
     ) -> None:
         in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)

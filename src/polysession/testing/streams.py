@@ -45,24 +45,24 @@ class StreamContract(ContractBase):
 
     def until_ended(self, events: Iterable[Event]) -> list[Event]:
         """Return the next events of a stream, up to the end of a turn."""
-        told: list[Event] = []
+        received: list[Event] = []
         for event in events:
-            told.append(event)
+            received.append(event)
             if isinstance(event, TurnEnded):
                 break
-        return told
+        return received
 
     @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_SEND)
     def test_a_stream_follows_turn_after_turn(self, client: Client, session: Session) -> None:
         with client.sessions.stream(session, deadline_s=self.patience_s) as events:
             for _ in range(2):
                 client.sessions.send(session, self.script.plain)
-                told = self.until_ended(events)
-                assert isinstance(told[-1], TurnEnded)
-                assert told[-1].outcome is Outcome.COMPLETED
-                assert [event.type for event in told].count("turn.started") == 1
-                assert "message.completed" in [event.type for event in told]
-                check_text(told)
+                received = self.until_ended(events)
+                assert isinstance(received[-1], TurnEnded)
+                assert received[-1].outcome is Outcome.COMPLETED
+                assert [event.type for event in received].count("turn.started") == 1
+                assert "message.completed" in [event.type for event in received]
+                check_text(received)
 
     @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_RUN)
     def test_a_follower_sees_the_turn_of_another(
@@ -81,7 +81,7 @@ class StreamContract(ContractBase):
         assert seen[-1].outcome is Outcome.COMPLETED
 
     @covers(Feature.SESSIONS_STREAM, Feature.SESSIONS_SEND)
-    def test_a_stream_goes_on_in_another_process(
+    def test_a_stream_continues_in_another_process(
         self, client: Client, session: Session, face: Face, backend: Backend
     ) -> None:
         with client.sessions.stream(session, deadline_s=self.patience_s) as events:
@@ -101,7 +101,7 @@ class StreamContract(ContractBase):
         assert [event.type for event in [*first, *rest]].count("turn.started") == 1
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_STREAM)
-    def test_what_happened_since_a_turn_was_left_is_told(self, client: Client, session: Session) -> None:
+    def test_events_since_a_turn_was_left_are_delivered(self, client: Client, session: Session) -> None:
         with client.sessions.stream(session, deadline_s=self.patience_s) as watched:
             with client.sessions.run(session, self.script.steady, deadline_s=self.patience_s) as turn:
                 first = [next(turn)]
@@ -162,7 +162,7 @@ class StreamContract(ContractBase):
         check_each_once([*first, *rest])
 
     @covers(Feature.SESSIONS_STREAM)
-    def test_a_stream_that_cannot_go_on_says_so(
+    def test_a_stream_that_cannot_continue_raises(
         self, face: Face, client: Client, backend: Backend, session: Session
     ) -> None:
         is_polled = self.declared().support(Feature.SESSIONS_STREAM).support is Support.EMULATED

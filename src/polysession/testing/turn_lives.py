@@ -29,7 +29,7 @@ class TurnLifeContract(ContractBase):
         return [each.text for each in client.sessions.messages(session) if each.role is Role.ASSISTANT and each.text]
 
     @covers(Feature.SESSIONS_RUN)
-    def test_the_client_says_what_leaving_a_turn_does(self, client: Client) -> None:
+    def test_the_client_states_what_leaving_a_turn_does(self, client: Client) -> None:
         assert client.turn_life is self.declared().turn_life
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_MESSAGES)

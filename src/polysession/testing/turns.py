@@ -48,16 +48,16 @@ _MILESTONES: Final = {
 
 def milestones(events: Sequence[Event]) -> list[str]:
     """Return the course of a turn in common event types: several deltas count as one, and the end has its outcome."""
-    told: list[str] = []
+    found: list[str] = []
     for event in events:
         word = f"turn.ended {event.outcome.value}" if isinstance(event, TurnEnded) else event.type
         plain = isinstance(event, MessageCompleted) and (
             event.message.role is not Role.ASSISTANT or not event.message.text
         )
-        repeated = word == "message.delta" and told[-1:] == [word]
+        repeated = word == "message.delta" and found[-1:] == [word]
         if event.type in _MILESTONES and not plain and not repeated:
-            told.append(word)
-    return told
+            found.append(word)
+    return found
 
 
 def check_text(events: Sequence[Event]) -> None:
@@ -130,13 +130,13 @@ class TurnContract(ContractBase):
     def test_a_turn_that_fails(self, client: Client, session: Session) -> None:
         events, result = self.run(client, session, self.script.fail)
 
-        told = [word for word in milestones(events) if not word.startswith("message.")]  # some send the error as text
-        assert told == ["turn.started", "turn.ended failed"]
+        found = [word for word in milestones(events) if not word.startswith("message.")]  # some send the error as text
+        assert found == ["turn.started", "turn.ended failed"]
         assert result.outcome is Outcome.FAILED
         assert result.error
 
     @covers(Feature.SESSIONS_RUN)
-    def test_a_session_goes_on_after_a_failure(self, client: Client, session: Session) -> None:
+    def test_a_session_continues_after_a_failure(self, client: Client, session: Session) -> None:
         self.run(client, session, self.script.fail)
         assert self.run(client, session, self.script.plain)[1].outcome is Outcome.COMPLETED
 
@@ -151,7 +151,7 @@ class TurnContract(ContractBase):
         assert self.run(client, session, self.script.plain)[1].outcome is Outcome.COMPLETED
 
     @covers(Feature.SESSIONS_RUN)
-    def test_turns_after_each_other_are_told_apart(self, client: Client, session: Session) -> None:
+    def test_successive_turns_are_distinguished(self, client: Client, session: Session) -> None:
         for text in ("first", "second", "third"):
             events, result = self.run(client, session, text)
             assert milestones(events) == ["turn.started", *self.said]
@@ -265,7 +265,7 @@ class TurnContract(ContractBase):
         assert said[-1] == next(event.message.text for event in reversed(streamed) if event.type == "message.completed")
 
     @covers(Feature.SESSIONS_RUN, Feature.SESSIONS_EVENTS)
-    def test_a_page_of_what_happened_tells_how_to_go_on(self, client: Client, session: Session) -> None:
+    def test_a_page_of_events_has_the_cursor_of_the_next_page(self, client: Client, session: Session) -> None:
         self.run(client, session, self.script.tool)
 
         page = client.sessions.events(session, page_size=1).page()

@@ -111,7 +111,7 @@ class TwoClientsContract(ContractBase):
 
     @covers(Feature.SESSIONS_RUN)
     @pytest.mark.parametrize("steps", INTERLEAVINGS)
-    def test_two_turns_of_two_clients_are_told_apart(
+    def test_two_turns_of_two_clients_are_distinguished(
         self, client: Client, other: Client, backend: Backend, session: Session, steps: str
     ) -> None:
         first, second = self.script.steady, self.script.plain

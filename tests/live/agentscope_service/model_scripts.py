@@ -56,9 +56,9 @@ def _scripted(messages: Sequence[Mapping[str, Any]]) -> Answer:
 
     Each response since the message was one step of its script.
     """
-    told = max((index for index, message in enumerate(messages) if _is_human(message)), default=0)
-    given = sum(message["role"] == "assistant" for message in messages[told:])
-    rounds = _rounds(script_for(_text(messages[told]) if _is_human(messages[told]) else ""))
+    last_input = max((index for index, message in enumerate(messages) if _is_human(message)), default=0)
+    given = sum(message["role"] == "assistant" for message in messages[last_input:])
+    rounds = _rounds(script_for(_text(messages[last_input]) if _is_human(messages[last_input]) else ""))
     return _answer(rounds[min(given, len(rounds) - 1)])
 
 
