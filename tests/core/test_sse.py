@@ -211,9 +211,9 @@ def test_an_event_of_a_megabyte_is_read() -> None:
 def test_what_is_between_frames_costs_time_in_proportion() -> None:
     def seconds(comments: int) -> float:
         chunk = b":\n\n" * comments + b"data: a\n\n"
-        started_s = time.perf_counter()
+        started_s = time.process_time()
         assert len(decode([chunk])) == 1
-        return time.perf_counter() - started_s
+        return time.process_time() - started_s
 
     seconds(1_000)
     assert seconds(80_000) < 8 * 8 * max(seconds(10_000), 0.005)  # each time a copy of the rest, it would be 64 times
@@ -222,9 +222,9 @@ def test_what_is_between_frames_costs_time_in_proportion() -> None:
 def test_a_long_line_costs_time_in_proportion() -> None:
     def seconds(size: int) -> float:
         chunks = [b"data: ", *one_by_one(b"x" * size), b"\n\n"]
-        started_s = time.perf_counter()
+        started_s = time.process_time()
         assert len(decode(chunks)[0].data) == size
-        return time.perf_counter() - started_s
+        return time.process_time() - started_s
 
     seconds(10_000)
     assert seconds(400_000) < 40 * 10 * max(seconds(10_000), 0.002)

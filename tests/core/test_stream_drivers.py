@@ -269,10 +269,15 @@ def test_a_cancelled_task_closes_the_connection(parts: tuple[bytes, ...]) -> Non
 
 
 def test_a_timeout_of_the_caller_comes_through() -> None:
+    async def read(sessions: Any) -> None:
+        async with asyncio.timeout(None) as limit, sessions.run("s1", "hi", deadline_s=30) as turn:
+            await anext(turn)  # the stream is open
+            limit.reschedule(0.0)
+            await turn.wait()
+
     async def scenario(sessions: Any) -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2), sessions.run("s1", "hi", deadline_s=30) as turn:
-                await turn.wait()
+            await read(sessions)
 
     with StreamServer(stream(START)) as server:
         ASYNC.play(server.url, scenario)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import time
 from collections.abc import Iterator
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from pydantic import TypeAdapter
 
 from polysession import ACTION, AsyncClient, Client
 from polysession._core.turn import ActionAnswers, TurnSummary, add_usage
+from polysession._drivers import async_stream, stream_base, sync_stream
 from polysession.action import Answer, Approve, Deny, PendingAction, ToolApproval
 from polysession.emulation import EmulatorHandle, serve
 from polysession.errors import (
@@ -202,17 +205,29 @@ def test_on_action_may_be_async(qoder: EmulatorHandle) -> None:
     assert asyncio.run(main()).outcome is Outcome.COMPLETED
 
 
-def test_the_deadline_stands_still_while_an_action_is_decided(qoder: EmulatorHandle) -> None:
-    async def main() -> TurnResult:
-        async def approve(action: PendingAction) -> Answer:
-            await asyncio.sleep(1.6)
-            return Approve(action)
+def test_the_deadline_stands_still_while_an_action_is_decided(
+    qoder: EmulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each decision takes longer than the deadline, by the clock of the drivers."""
+    decided: list[PendingAction] = []
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 1000 * len(decided))
+    for module in (async_stream, sync_stream, stream_base):
+        monkeypatch.setattr(module, "time", clock)
 
+    def approve(action: PendingAction) -> Answer:
+        decided.append(action)
+        return Approve(action)
+
+    async def main() -> TurnResult:
         async with AsyncClient("qoder", **qoder.settings) as client:
             session = await client.sessions.create(**values(qoder))
-            return await client.sessions.ask(session, "/ask", on_action=approve, deadline_s=1.5)
+            return await client.sessions.ask(session, "/ask", on_action=approve, deadline_s=60)
 
+    with Client("qoder", **qoder.settings) as client:
+        session = client.sessions.create(**values(qoder))
+        assert client.sessions.ask(session, "/ask", on_action=approve, deadline_s=60).outcome is Outcome.COMPLETED
     assert asyncio.run(main()).outcome is Outcome.COMPLETED
+    assert len(decided) == 2
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancelled twice"])
