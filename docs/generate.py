@@ -198,10 +198,10 @@ def faults() -> dict[str, str]:
     """The outcome of each fault, from the data that the tests check."""
     outcomes = runpy.run_path(str(DOCS.parent / "tests/stress/outcomes.py"))
     return {
-        "reads": outcomes["call_table"](writes=False),
-        "writes": outcomes["call_table"](writes=True),
-        "runs": outcomes["stream_table"]("run"),
-        "streams": outcomes["stream_table"]("stream"),
+        "reads": outcomes["read_table"](),
+        "writes": outcomes["write_table"](),
+        "streams": outcomes["stream_table"](),
+        "frames": outcomes["frame_table"](),
         "borders": outcomes["border_table"](),
         "gaps": outcomes["gap_table"](),
         "reopenings": outcomes["reopening_table"](),

@@ -5,7 +5,6 @@ Plain data, so that the documentation can be generated without the tests' packag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,10 +47,9 @@ class CallOutcome:
         """Requests in all. A call that may not be repeated is, if the backend certainly did nothing."""
         return TRIES if self.again and (repeatable or not self.in_doubt) else 1
 
-    def text(self, *, repeatable: bool) -> str:
-        """The outcome in words, for a call that may be repeated or may not."""
-        tries = self.tries(repeatable=repeatable)
-        return f"{self.error or 'answer'}, {tries} {'tries' if tries > 1 else 'try'}"
+    def text(self, *, writes: bool) -> str:
+        """The outcome in words."""
+        return f"{self.error or 'answer'}{', in doubt' if writes and self.in_doubt else ''}"
 
 
 _LOST = CallOutcome("ConnectionLost", again=True)
@@ -229,10 +227,13 @@ GAPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Losses of a cut between frames: events that the backend sends only while they happen."""
 
+ENDS: Final = ("reset", "closed", "clean end")
+"""Ways in which a connection ends between two frames."""
+
 BORDERS: Final[dict[tuple[str, str], int]] = {
     (said, end): {("wörld 😀 of words", "reset"): 1, ("/slow 3", "reset"): 3}.get((said, end), 24)
     for said in FRAMES
-    for end in ("reset", "closed", "clean end")
+    for end in ENDS
 }
 """Message and end of the stream, with the stride of the borders that are tried without `--stress`."""
 
@@ -259,28 +260,50 @@ def outcome_of_stream(fault: str, provider: str, operation: str) -> StreamOutcom
     return _OWN.get((fault, provider, operation), STREAMS[fault])
 
 
-def call_table(*, writes: bool) -> str:
-    """Fault by provider: the outcome of a call."""
-    return _table(
-        CALLS,
-        list(DECLARED),
-        lambda fault, name: CALLS[fault].text(repeatable=not writes or KEYED_WRITES[name]) + _doubt(fault, writes),
-    )
+def read_table() -> str:
+    """Fault, outcome and requests of a read."""
+    rows = [[fault, each.text(writes=False), str(each.tries(repeatable=True))] for fault, each in CALLS.items()]
+    return _lines([["fault", "outcome", "tries"], *rows])
 
 
-def stream_table(operation: str) -> str:
-    """Fault by provider: the outcome of a stream whose first connection has it."""
-    return _table(STREAMS, RESUMING, lambda fault, name: outcome_of_stream(fault, name, operation).text())
+def write_table() -> str:
+    """Fault, outcome and requests of a write, without and with an idempotency key."""
+    rows = [
+        [fault, each.text(writes=True), *(str(each.tries(repeatable=keyed)) for keyed in (False, True))]
+        for fault, each in CALLS.items()
+    ]
+    keyed = ", ".join(name for name, keyed in KEYED_WRITES.items() if keyed)
+    return _lines([["fault", "outcome", "tries", f"tries: {keyed}"], *rows])
+
+
+def stream_table() -> str:
+    """Fault and outcome of a turn or a stream whose first connection has it."""
+    return _lines([["fault", "outcome"], *([fault, _stream_cell(fault)] for fault in STREAMS)])
+
+
+def _stream_cell(fault: str) -> str:
+    """The most frequent outcome, then the others, each with its providers."""
+    names: dict[str, list[str]] = {}
+    for name in RESUMING:
+        run, stream = (outcome_of_stream(fault, name, operation).text() for operation in ("run", "stream"))
+        labels = {name: run} if run == stream else {f"{name}, `run`": run, f"{name}, `stream`": stream}
+        for label, outcome in labels.items():
+            names.setdefault(outcome, []).append(label)
+    most, *others = sorted(names, key=lambda outcome: -len(names[outcome]))
+    return "<br>".join([most, *(f"**{'; '.join(names[each])}**: {each}" for each in others)])
+
+
+def frame_table() -> str:
+    """Message by provider: the frames of the turn."""
+    rows = [[f"`{said}`", *(str(frames[name]) for name in RESUMING)] for said, frames in FRAMES.items()]
+    return _lines([["message", *RESUMING], *rows])
 
 
 def border_table() -> str:
-    """Turn and end by provider: the outcome of a stream that ends before any one of the turn's frames."""
+    """Message by end of the connection: the borders that are tried without `--stress`."""
     tried = {1: "each place", 3: "every third", 24: "one"}
-    rows = [
-        [f"`{said}`", end, *(f"{FRAMES[said][name]}: {_RESUMED.text()}" for name in RESUMING)] for said, end in BORDERS
-    ]
-    lines = [[*row, tried[stride]] for row, stride in zip(rows, BORDERS.values(), strict=True)]
-    return _lines([["message", "end", *RESUMING, "tried in the normal run"], *lines])
+    rows = [[f"`{said}`", *(tried[BORDERS[said, end]] for end in ENDS)] for said in FRAMES]
+    return _lines([["message", *ENDS], *rows])
 
 
 def gap_table() -> str:
@@ -290,21 +313,8 @@ def gap_table() -> str:
 
 
 def reopening_table() -> str:
-    """Fault by provider: the outcome of a stream whose second connection has it."""
-    return _table(REOPENED, RESUMING, lambda fault, _: REOPENED[fault].text())
-
-
-def _doubt(fault: str, writes: bool) -> str:  # noqa: FBT001  (passed on)
-    return ", in doubt" if writes and CALLS[fault].in_doubt else ""
-
-
-def _table(faults: Iterable[str], names: Sequence[str], text: Callable[[str, str], str]) -> str:
-    """Providers with the same outcomes share a column: the drivers of each have the same, which the tests check."""
-    columns: dict[tuple[str, ...], list[str]] = {}
-    for name in names:
-        columns.setdefault(tuple(text(fault, name) for fault in faults), []).append(name)
-    head = ["fault", *(", ".join(sharing) for sharing in columns.values())]
-    return _lines([head, *map(list, zip(faults, *columns, strict=True))])
+    """Fault and outcome of a stream whose second connection has it."""
+    return _lines([["fault", "outcome"], *([fault, each.text()] for fault, each in REOPENED.items())])
 
 
 def _lines(rows: list[list[str]]) -> str:
