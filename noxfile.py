@@ -85,6 +85,7 @@ def types(session: nox.Session) -> None:
         "docs/generate.py",
         "docs/hooks.py",
         "docs/griffe_fields.py",
+        "docs/test_site.py",
     )
     for folder in ("examples", "examples/testing"):
         config = Path("pyproject.toml").resolve()
@@ -217,8 +218,18 @@ def _check_new_providers(session: nox.Session, scratch: Path, tools: Path) -> No
 @nox.session(venv_backend="none")
 def web_app(session: nox.Session) -> None:
     """Drive the page of `examples/web_app` in Chromium without a window: Debian's package `chromium` is needed."""
+    _in_browser(session, "examples/web_app/test_page.py")
+
+
+@nox.session(venv_backend="none")
+def site(session: nox.Session) -> None:
+    """Build the site and measure every page in Chromium, wide and at the width of a phone; see `web_app`."""
+    _in_browser(session, "docs/test_site.py")
+
+
+def _in_browser(session: nox.Session, tests: str) -> None:
     session.run(PYTHON, "-m", "pip", "install", "--quiet", "playwright", "--constraint", "constraints.txt")
-    session.run(PYTHON, "-m", "pytest", "--numprocesses=0", "examples/web_app/test_page.py", *session.posargs)
+    session.run(PYTHON, "-m", "pytest", "--numprocesses=0", tests, *session.posargs)
 
 
 @nox.session(venv_backend="venv")

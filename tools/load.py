@@ -23,14 +23,14 @@ from typing import Any, Final
 from polysession import AsyncClient, Feature, ModelConfig, RetryPolicy, Session, Support
 from polysession.cli.demo import emulated_providers
 from polysession.plugins import load_provider
-from tools.load_drawing import drawn
+from tools.load_drawing import charts
 
 FILES: Final = 16_000
 """Limit of open files to set: each stream uses one, and each message another."""
 DEADLINE_S: Final = 300.0
 SENDERS: Final = 50
 SAMPLE_S: Final = 0.25
-SHARES: Final = (0.5, 0.99, 1.0)
+SHARES: Final = {"median": 0.5, "99 %": 0.99, "slowest": 1.0}
 DOCS: Final = Path(__file__).parents[1] / "docs"
 BEGIN: Final = "<!-- figures:begin -->"
 END: Final = "<!-- figures:end -->"
@@ -194,15 +194,16 @@ def streaming_providers() -> list[str]:
 
 
 def main() -> None:
-    """Measure each backend's emulator, and write the page and its drawing."""
+    """Measure each backend's emulator, and write the page and its charts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--streams", type=int, default=1000)
     options = parser.parse_args()
     busy = surroundings()
     figures = {name: measure(name, options.streams) for name in streaming_providers()}
     for name, found in figures.items():
-        sys.stdout.write(f"{name}: {row(found)}\n")
-    (DOCS / "assets" / "load.svg").write_text(drawn(figures))
+        sys.stdout.write(f"{name}: {cells(found)}\n")
+    for name, drawing in charts(figures).items():
+        (DOCS / "assets" / f"load-{name}.svg").write_text(drawing)
     page = DOCS / "load.md"
     before, _, rest = page.read_text().partition(BEGIN)
     page.write_text(f"{before}{BEGIN}\n{table(figures)}\n\n{busy}\n{END}{rest.partition(END)[2]}")
@@ -213,40 +214,29 @@ def surroundings() -> str:
     return f"Measured on {os.cpu_count()} processors, with a load average of {os.getloadavg()[0]:.1f} at the start."
 
 
-def row(found: Figures) -> str:
-    """Return the figures of one run as cells of a table."""
+def cells(found: Figures) -> dict[str, str]:
+    """Return the figures of one run by their names in the table."""
     memory = [size for _, size in found.memory_mb]
-    cells = [
-        f"{found.streams:,}",
-        f"{found.opened_s:.1f} s",
-        f"{found.ended_s:.1f} s",
-        *(f"{found.latency_s(share):.2f} s" for share in SHARES),
-        f"{found.cpu_s:.1f} s",
-        f"{memory[0]:.0f} MB",
-        f"{max(memory):.0f} MB",
-    ]
-    return " | ".join(cells)
+    return {
+        "streams at once": f"{found.streams:,}",
+        "all streams open after, s": f"{found.opened_s:.1f}",
+        "all turns ended after, s": f"{found.ended_s:.1f}",
+        **{f"time of a turn, {name}, s": f"{found.latency_s(share):.2f}" for name, share in SHARES.items()},
+        "CPU of the client, s": f"{found.cpu_s:.1f}",
+        "memory before, MB": f"{memory[0]:.0f}",
+        "memory at most, MB": f"{max(memory):.0f}",
+    }
 
 
 def table(figures: dict[str, Figures]) -> str:
-    """Return the figures of all runs as a table."""
-    head = [
-        "backend",
-        "streams at once",
-        "all open after",
-        "all turns after",
-        "half of the turns",
-        "99 %",
-        "the slowest",
+    """Return a table of all runs, with a column for each backend."""
+    runs = [cells(found) for found in figures.values()]
+    rows = [
+        ["figure", *figures],
+        ["---"] * (len(runs) + 1),
+        *([name, *(run[name] for run in runs)] for name in runs[0]),
     ]
-    head += ["CPU of the client", "memory before", "at most"]
-    lines = [head, ["---"] * len(head)]
-    return "\n".join(
-        [
-            *(f"| {' | '.join(line)} |" for line in lines),
-            *(f"| {name} | {row(found)} |" for name, found in figures.items()),
-        ]
-    )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 Points = Sequence[tuple[float, float]]
 
-WIDTH: Final = 760
+WIDTH: Final = 360
 HEIGHT: Final = 300
-LEFT: Final = 56
-BOTTOM: Final = 250
+LEFT: Final = 50
+RIGHT: Final = 346
+BOTTOM: Final = 236
 TOP: Final = 40
-PANEL: Final = 290
-GAP: Final = 90
-TICKS: Final = 4
-COLOURS: Final = ("#5b7fde", "#d9822b", "#3f9b5f")
+TICKS: Final = 5
+STEPS: Final = (1, 2, 2.5, 5, 10)
+COLOURS: Final = ("#5b7fde", "#d9822b", "#3f9b5f", "#c2478f", "#8a6fd1", "#2f9aa8")
+LEGEND_COLUMNS: Final = 3
 GREY: Final = "#888"
 
 
@@ -26,8 +28,8 @@ class Drawable(Protocol):
     memory_mb: list[tuple[float, float]]
 
 
-def drawn(figures: Mapping[str, Drawable]) -> str:
-    """Return a drawing with two panels: memory over time, and latencies of the turns."""
+def charts(figures: Mapping[str, Drawable]) -> dict[str, str]:
+    """Return two charts by name: memory over time, and how many of the turns were done how soon."""
     memory = {name: found.memory_mb for name, found in figures.items()}
     latency = {
         name: [
@@ -35,41 +37,46 @@ def drawn(figures: Mapping[str, Drawable]) -> str:
         ]
         for name, found in figures.items()
     }
+    return {
+        "memory": chart("memory of the client, MB", "seconds", memory),
+        "latency": chart("seconds from message to end of turn", "% of the turns", latency),
+    }
+
+
+def chart(title: str, below: str, lines: Mapping[str, Points]) -> str:
+    """Return a chart with a line for each backend."""
+    most_x, x_ticks = _axis(max(x for points in lines.values() for x, _ in points))
+    most_y, y_ticks = _axis(max(y for points in lines.values() for _, y in points))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
         ' font-family="sans-serif" font-size="11">',
-        *_panel(LEFT, "memory of the client, MB", "seconds", memory),
-        *_panel(LEFT + PANEL + GAP, "seconds from message to end of turn", "% of the turns", latency),
-        *_legend(list(figures)),
-        "</svg>",
+        f'<text x="{LEFT}" y="{TOP - 14}" fill="{GREY}">{title}</text>',
     ]
-    return "\n".join(parts) + "\n"
-
-
-def _panel(left: int, title: str, below: str, lines: Mapping[str, Points]) -> list[str]:
-    most_x = max(x for points in lines.values() for x, _ in points)
-    most_y = 1.05 * max(y for points in lines.values() for _, y in points)
-    parts = [f'<text x="{left}" y="{TOP - 14}" fill="{GREY}">{title}</text>']
-    for tick in range(TICKS + 1):
-        y = BOTTOM - (BOTTOM - TOP) * tick / TICKS
-        x = left + PANEL * tick / TICKS
+    for tick in y_ticks:
+        y = BOTTOM - (BOTTOM - TOP) * tick / most_y
         parts += [
-            f'<line x1="{left}" y1="{y:.0f}" x2="{left + PANEL}" y2="{y:.0f}" stroke="{GREY}" stroke-opacity="0.25"/>',
-            f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end" fill="{GREY}">{most_y * tick / TICKS:.3g}</text>',
-            f'<text x="{x:.0f}" y="{BOTTOM + 16}" text-anchor="middle" fill="{GREY}">',
-            f"{most_x * tick / TICKS:.3g}</text>",
+            f'<line x1="{LEFT}" y1="{y:.0f}" x2="{RIGHT}" y2="{y:.0f}" stroke="{GREY}" stroke-opacity="0.25"/>',
+            f'<text x="{LEFT - 6}" y="{y + 4:.0f}" text-anchor="end" fill="{GREY}">{tick:g}</text>',
         ]
-    parts.append(f'<text x="{left + PANEL}" y="{BOTTOM + 32}" text-anchor="end" fill="{GREY}">{below}</text>')
-    for colour, points in zip(COLOURS, lines.values(), strict=False):
-        step = max(1, len(points) // PANEL)
-        kept = [*points[::step], points[-1]]
-        path = " ".join(f"{left + PANEL * x / most_x:.1f},{BOTTOM - (BOTTOM - TOP) * y / most_y:.1f}" for x, y in kept)
+    for tick in x_ticks:
+        x = LEFT + (RIGHT - LEFT) * tick / most_x
+        parts.append(f'<text x="{x:.0f}" y="{BOTTOM + 16}" text-anchor="middle" fill="{GREY}">{tick:g}</text>')
+    parts.append(f'<text x="{RIGHT}" y="{BOTTOM + 30}" text-anchor="end" fill="{GREY}">{below}</text>')
+    for number, (name, points) in enumerate(lines.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        kept = [*points[:: max(1, len(points) // (RIGHT - LEFT))], points[-1]]
+        path = " ".join(
+            f"{LEFT + (RIGHT - LEFT) * x / most_x:.1f},{BOTTOM - (BOTTOM - TOP) * y / most_y:.1f}" for x, y in kept
+        )
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{path}"/>')
-    return parts
+        line, column = divmod(number, LEGEND_COLUMNS)
+        parts.append(f'<text x="{LEFT + 100 * column}" y="{HEIGHT - 20 + 16 * line}" fill="{colour}">{name}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _legend(names: Sequence[str]) -> list[str]:
-    return [
-        f'<text x="{LEFT + 110 * number}" y="{HEIGHT - 6}" fill="{colour}">{name}</text>'
-        for number, (name, colour) in enumerate(zip(names, COLOURS, strict=False))
-    ]
+def _axis(most: float) -> tuple[float, list[float]]:
+    """Return the end of an axis for this maximum, and its ticks, which are round numbers."""
+    power = 10 ** math.floor(math.log10(most / TICKS))
+    step = next(power * each for each in STEPS if math.ceil(most / (power * each)) <= TICKS)
+    ticks = [step * number for number in range(math.ceil(most / step) + 1)]
+    return ticks[-1], ticks
