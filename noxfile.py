@@ -184,7 +184,7 @@ def _interpreter(version: str) -> str | None:
 @nox.session(venv_backend="none")
 def build(session: nox.Session) -> None:
     """Build the wheel and the source archive, check both, and run the demo from each in an environment of its own."""
-    scratch = Path(session.create_tmp())
+    scratch = Path(session.create_tmp()).resolve()  # also found from another folder
     built = scratch / "dist"
     shutil.rmtree(built, ignore_errors=True)
     session.run(PYTHON, "-m", "build", "--outdir", str(built))
