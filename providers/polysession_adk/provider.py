@@ -134,12 +134,12 @@ class AdkProvider(api.Provider[AdkSettings]):
         """Whether a response with a success status contains nothing but an error."""
         return turns.read_refusal(response) is not None
 
-    def read_error(self, reply: api.Response) -> api.ErrorDetail:
+    def read_error(self, response: api.Response) -> api.ErrorDetail:
         """Read an error body.
 
         The server's file path in the message about an unknown app is removed.
         """
-        detail = turns.read_refusal(reply) or api.fastapi_error(reply)
+        detail = turns.read_refusal(response) or api.fastapi_error(response)
         return detail._replace(message=detail.message.partition(" No matching directory")[0])
 
     def read_version(self) -> Flow[str | None]:

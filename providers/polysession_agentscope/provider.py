@@ -238,12 +238,12 @@ class AgentScopeProvider(Provider[AgentScopeSettings]):
         """Return the header with the user's id."""
         return {_USER_HEADER: self.settings.user_id}
 
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, response: Response) -> ErrorDetail:
         """Read an error body: a sentence, or a list of problems.
 
         Values of the request are left out.
         """
-        return fastapi_error(reply)
+        return fastapi_error(response)
 
     def read_version(self) -> Flow[str | None]:
         """Read the version of the server."""

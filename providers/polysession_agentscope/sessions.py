@@ -107,7 +107,7 @@ class SessionAddress:
 def _to_session(wire: WireSession, content: bytes, problems: tuple[str, ...]) -> Session:
     record = wire.session or wire
     if not record.id:
-        raise MalformedResponse("the backend's JSON lacks a readable id of the session")
+        raise MalformedResponse("the backend's JSON has no valid id of the session")
     config = record.config or WireSessionConfig()
     permissions = (record.state or WireState()).permission_context or WirePermissions()
     native_status = wire.status or (RUNNING if wire.is_running else "")

@@ -236,9 +236,9 @@ class AnthropicProvider(ManagedAgentsProvider[AnthropicSettings]):
             headers["anthropic-workspace-id"] = settings.workspace_id
         return headers
 
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, response: Response) -> ErrorDetail:
         """Read an error body. An empty or unknown body gives an empty detail."""
-        return sessions.to_error(reply.content)
+        return sessions.to_error(response.content)
 
     def create_session(self, new: NewSession) -> Flow[Session]:
         """Create a session."""

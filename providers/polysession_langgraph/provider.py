@@ -197,13 +197,13 @@ class LanggraphProvider(Provider[LanggraphSettings]):
         key = self.settings.api_key
         return {} if key is None else {"x-api-key": key.get_secret_value()}
 
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, response: Response) -> ErrorDetail:
         """Read an error body.
 
         The error of a busy thread quotes the inputs of its runs; that part is removed.
         """
         try:
-            wire, _ = _read_detail(reply.content)
+            wire, _ = _read_detail(response.content)
         except MalformedResponse:
             return ErrorDetail()
         text = wire.message or (wire.detail if isinstance(wire.detail, str) else "")

@@ -246,9 +246,9 @@ class QoderProvider(ManagedAgentsProvider[QoderSettings]):
             )
         return exchange(key.get_secret_value(), openapi_url, now)
 
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, response: Response) -> ErrorDetail:
         """Read an error body of any generation. An empty or unknown body gives an empty detail."""
-        return sessions.to_error(reply.content)
+        return sessions.to_error(response.content)
 
     def list_sessions(self, query: SessionQuery, cursor: str | None) -> Flow[Page[Session]]:
         """Read one page of sessions. Filters by title or metadata use the search endpoint."""

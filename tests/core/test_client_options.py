@@ -214,8 +214,8 @@ class Polite(AcmeProvider):
     def is_refusal(self, response: Response) -> bool:
         return b'"refused"' in response.content
 
-    def read_error(self, reply: Response) -> ErrorDetail:
-        body = json.loads(reply.content)
+    def read_error(self, response: Response) -> ErrorDetail:
+        body = json.loads(response.content)
         return ErrorDetail(body["refused"], body.get("code"), status=body.get("status"))
 
 

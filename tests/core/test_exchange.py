@@ -38,9 +38,9 @@ DOUBT = "The backend may have executed the request: check before you repeat it"
 exchange = Exchange(acme())
 
 
-def refusal(reply: Response, call: Call = READ, *before: Response | TransportError) -> StatusError:
+def refusal(response: Response, call: Call = READ, *before: Response | TransportError) -> StatusError:
     with pytest.raises(StatusError) as caught:
-        exchange.raise_for_outcome(call, [*before, reply], NOW)
+        exchange.raise_for_outcome(call, [*before, response], NOW)
     return caught.value
 
 

@@ -32,8 +32,8 @@ class Idle(Provider[AcmeSettings]):
     def headers(self) -> Mapping[str, str]:
         return {}
 
-    def read_error(self, reply: Response) -> ErrorDetail:
-        return ErrorDetail(str(reply.status))
+    def read_error(self, response: Response) -> ErrorDetail:
+        return ErrorDetail(str(response.status))
 
 
 FLOWS: dict[Feature, Callable[[Idle], Any]] = {

@@ -104,8 +104,8 @@ class AcmeProvider(Provider[AcmeSettings]):
         region = {"acme-region": self.settings.region} if self.settings.region else {}
         return {"authorization": f"Bearer {self.settings.token.get_secret_value()}", **region}
 
-    def read_error(self, reply: Response) -> ErrorDetail:
-        body = read_json_or_none(reply) or {}
+    def read_error(self, response: Response) -> ErrorDetail:
+        body = read_json_or_none(response) or {}
         return ErrorDetail(body.get("message", ""), body.get("code"), body.get("request_id"))
 
     def create_session(self, new: NewSession) -> Flow[Session]:
@@ -213,12 +213,12 @@ read_agent = record_reader(WireAgent, agent_of)
 read_page = decoder(WirePage)
 
 
-def to_session(reply: Response) -> Session:
-    return read_response(read_session, reply)
+def to_session(response: Response) -> Session:
+    return read_response(read_session, response)
 
 
-def page(reply: Response, read: Callable[[bytes], T]) -> Page[T]:
-    listed = read_whole(read_page, reply)
+def page(response: Response, read: Callable[[bytes], T]) -> Page[T]:
+    listed = read_whole(read_page, response)
     return read_list(listed.data, read, next_cursor=listed.next)
 
 

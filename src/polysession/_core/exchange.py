@@ -212,31 +212,33 @@ class Exchange:
         raise error
 
     @staticmethod
-    def no_stream(call: Call, reply: Response) -> MalformedResponse:
+    def no_stream(call: Call, response: Response) -> MalformedResponse:
         """Return the error for a response that is a success but not the requested stream of events."""
-        kind = reply.headers.get("content-type", "nothing")
+        kind = response.headers.get("content-type", "nothing")
         error = MalformedResponse(
             f"the backend reported success, but sent {kind} instead of an event stream",
-            status=reply.status,
-            request_id=reply.request_id,
-            attempts=reply.attempts,
+            status=response.status,
+            request_id=response.request_id,
+            attempts=response.attempts,
         )
         error.outcome_unknown = call.changes
         return error
 
-    def add_context(self, error: PolysessionError, operation: str, call: Call | None, reply: Response | None) -> None:
+    def add_context(
+        self, error: PolysessionError, operation: str, call: Call | None, response: Response | None
+    ) -> None:
         """Complete the error of a flow with its provider, operation, request and response. Redacts secrets.
 
         Args:
             error: The error.
             operation: The caller's operation.
             call: The flow's last call; None if it made none.
-            reply: The flow's last response; None if it got none.
+            response: The flow's last response; None if it got none.
         """
         error.provider = error.provider or self._provider.name
         error.operation = error.operation or operation
-        if reply is not None and not isinstance(error, UsageError):
-            error.attempts = error.attempts or reply.attempts
+        if response is not None and not isinstance(error, UsageError):
+            error.attempts = error.attempts or response.attempts
         if isinstance(error, MalformedResponse) and call is not None and call.changes:
             error.outcome_unknown = True
         self._clean(error)
@@ -248,29 +250,29 @@ class Exchange:
         error.code = error.code and self.redact(error.code)
         error.request_id = error.request_id and self.redact(error.request_id)
 
-    def _refusal(self, reply: Response, now: datetime) -> StatusError:
-        detail = self._provider.read_error(reply)
-        status = detail.status or reply.status
+    def _refusal(self, response: Response, now: datetime) -> StatusError:
+        detail = self._provider.read_error(response)
+        status = detail.status or response.status
         error_class = _BY_STATUS.get(status) or _BY_HUNDRED.get(status // 100, StatusError)
         if detail.code is not None:
             error_class = self._provider.error_classes.get(detail.code, error_class)
         error = error_class(
-            self._message(error_class, reply, detail),
-            status=reply.status,
+            self._message(error_class, response, detail),
+            status=response.status,
             code=detail.code,
-            request_id=reply.request_id or detail.request_id,
+            request_id=response.request_id or detail.request_id,
         )
-        error.retry_after_s = retry_after_s(reply.headers, now)
+        error.retry_after_s = retry_after_s(response.headers, now)
         return error
 
-    def _message(self, error_class: type[StatusError], reply: Response, detail: ErrorDetail) -> str:
+    def _message(self, error_class: type[StatusError], response: Response, detail: ErrorDetail) -> str:
         if error_class is UnexpectedRedirect:
-            target = self.redact(reply.headers.get("location", "nowhere"))
+            target = self.redact(response.headers.get("location", "nowhere"))
             return (
                 f"the backend redirects to {target!r}. Redirects are not followed, because another address must not"
                 " receive the credential. Check base_url"
             )
-        said = self.redact(detail.message or plain_text(reply.content))
+        said = self.redact(detail.message or plain_text(response.content))
         return said or _WITHOUT_MESSAGE.get(error_class, "the backend refused the request without giving a reason")
 
     def redact(self, text: str) -> str:

@@ -159,7 +159,7 @@ class Provider(ABC, Generic[S]):
         """Return the headers of every request: those that identify the client, and other constant headers."""
 
     @abstractmethod
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, response: Response) -> ErrorDetail:
         """Read an error body of any generation. It never fails: an empty or unknown body gives an empty detail."""
 
     def is_refusal(self, response: Response) -> bool:

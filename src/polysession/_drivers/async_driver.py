@@ -108,7 +108,7 @@ class AsyncDriver:
             PolysessionError: Any error that leaves the flow, with provider and operation filled in.
         """
         call: Call | None = None
-        reply: Response | None = None
+        response: Response | None = None
         advance: Callable[[], Call] = partial(next, flow)
         try:
             while True:
@@ -119,14 +119,14 @@ class AsyncDriver:
                     return result
                 deadline.check()
                 try:
-                    reply = await self._perform(operation, call, deadline, authorised=authorised)
+                    response = await self._perform(operation, call, deadline, authorised=authorised)
                 except PolysessionError as error:
                     deadline.check(error)
                     advance = partial(flow.throw, error)
                 else:
-                    advance = partial(flow.send, reply)
+                    advance = partial(flow.send, response)
         except PolysessionError as error:
-            self._exchange.add_context(error, operation, call, reply)
+            self._exchange.add_context(error, operation, call, response)
             raise
         finally:
             flow.close()

@@ -46,7 +46,7 @@ def test_an_unreadable_item_does_not_affect_others_and_is_reported() -> None:
     ]
     assert page.problems == (
         "item 1: the body is not a JSON object",
-        "item 2: the backend's JSON lacks a readable id of the session",
+        "item 2: the backend's JSON has no valid id of the session",
     )
 
 

@@ -208,9 +208,9 @@ class ChatboxProvider(api.Provider[ChatboxSettings]):
         """The API key."""
         return {"x-api-key": self.settings.key.get_secret_value()}
 
-    def read_error(self, reply: api.Response) -> api.ErrorDetail:
+    def read_error(self, response: api.Response) -> api.ErrorDetail:
         """Read an error of FastAPI."""
-        return api.fastapi_error(reply)
+        return api.fastapi_error(response)
 
     def create_session(self, new: api.NewSession) -> api.Flow[api.Session]:
         """Create a chat."""

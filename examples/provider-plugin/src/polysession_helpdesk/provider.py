@@ -122,9 +122,9 @@ class HelpdeskProvider(Provider[HelpdeskSettings]):
         """The API key."""
         return {"authorization": f"Bearer {self.settings.key.get_secret_value()}"}
 
-    def read_error(self, reply: Response) -> ErrorDetail:
+    def read_error(self, response: Response) -> ErrorDetail:
         """Read `{"error": {"code": ..., "message": ...}}`, or nothing."""
-        error = (read_json_or_none(reply) or {}).get("error")
+        error = (read_json_or_none(response) or {}).get("error")
         return (
             ErrorDetail(str(error.get("message", "")), error.get("code")) if isinstance(error, dict) else ErrorDetail()
         )
