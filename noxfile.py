@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -21,6 +22,8 @@ nox.options.sessions = ["tests", "lint", "types", "contracts", "docs", "stream_c
 PYTHON = sys.executable
 TOOLS = Path(PYTHON).parent
 TWO_PROCESSES = ("--numprocesses=2", "--dist=worksteal")
+OUTSIDE = {"TMPDIR": tempfile.gettempdir()}
+"""Environment in which a pytest that a test starts does not find our settings: nox puts temporary files below them."""
 SERVICE_PINS = {
     "adk": "tests/live/adk_service/requirements.txt",
     "agentscope": "tests/live/agentscope_service/requirements.txt",
@@ -153,7 +156,7 @@ def lowest(session: nox.Session) -> None:
     floors = Path(session.create_tmp()) / "lowest.txt"
     floors.write_text(str(session.run(PYTHON, "-m", "tools.lowest", silent=True, external=True)))
     session.install("--editable", ".[tests]", "--constraint", str(floors))
-    session.run("python", "-m", "pytest", *TWO_PROCESSES, *session.posargs)
+    session.run("python", "-m", "pytest", *TWO_PROCESSES, *session.posargs, env=OUTSIDE)
 
 
 @nox.session(venv_backend="none")
@@ -169,7 +172,7 @@ def pythons(session: nox.Session, version: str) -> None:
     session.run(
         python, "-m", "pip", "install", "--quiet", "--editable", ".[tests]", "-c", "constraints.txt", external=True
     )
-    session.run(python, "-m", "pytest", *TWO_PROCESSES, *session.posargs, external=True)
+    session.run(python, "-m", "pytest", *TWO_PROCESSES, *session.posargs, external=True, env=OUTSIDE)
 
 
 def _interpreter(version: str) -> str | None:
