@@ -205,8 +205,8 @@ class EventReader:
 
         Their frames may arrive late.
         """
-        if after is not None and self._at.seq is not None:
-            self._skipped.update(range(max(after + 1, self._at.seq - _MOST_LATE), self._at.seq))
+        last = self._at.seq or 0
+        self._skipped.update(range(max((after or 0) + 1, last - _MOST_LATE), last))
 
     def _read_wire(self, wire: WireFrame, envelope: Envelope) -> Sequence[Event]:
         params, reader = wire.params or WireParams(), self._readers.get(wire.method or "")

@@ -100,8 +100,16 @@ class Preview:
         self.skipped = dict(self.delivered)
         self.pairs = SplitPairs()
 
-    def add(self, index: int, text: str) -> str:
-        """Return the part of this text that was not delivered yet."""
+    def add(self, index: int, text: str, content: bytes) -> str:
+        """Return the part of a delta's text that was not delivered yet.
+
+        Args:
+            index: Index of the block.
+            text: The text as it was decoded.
+            content: JSON text of the delta, with the halves of surrogate pairs that `text` lacks.
+        """
+        if self.pairs.concern(index, text):
+            text = self.pairs.join(index, json.loads(content)["delta"]["content"]["text"])
         if self.skipped:
             skipped = self.skipped.get(index, 0)
             self.skipped[index] = max(skipped - len(text), 0)
@@ -297,10 +305,7 @@ def _preview_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> 
     preview = state.previews.get(target)
     if preview is None:
         return _unannounced_delta(state, target, wire, envelope)
-    index = delta.index or 0
-    if preview.pairs.concern(index, text):
-        text = preview.pairs.join(index, json.loads(envelope["source"])["delta"]["content"]["text"])
-    text = preview.add(index, text)
+    text = preview.add(delta.index or 0, text, envelope["source"])
     if not text:
         return ()
     if preview.is_message:

@@ -97,7 +97,7 @@ class ManagedStream(ConnectedStream):
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return ()
         events = self._reader.read(frame.data, kind=frame.event, event_id=frame.id or None)
-        if events and isinstance(events[-1], TurnEnded) and self._is_unclear(events):
+        if events and type(events[-1]) is TurnEnded and self._is_unclear(events):
             self._held.append(events)
             return (Reconcile(),)
         return self._deliver(events)
