@@ -150,7 +150,7 @@ class AgentScopeInviteConfig(NativeBody):
 
 
 class AgentScopeChatConfig(NativeBody):
-    """Settings of an agent's conversations. A part that is None gets the backend's default."""
+    """Settings of an agent's conversations. The backend's default replaces each part whose value is None."""
 
     context_config: AgentScopeContextConfig | None = None
     react_config: AgentScopeReactConfig | None = None

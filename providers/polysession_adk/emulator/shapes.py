@@ -66,7 +66,7 @@ def event_shape(
         path: Path of its agent in the tree of agents.
         is_legacy: Whether to use the format of 1.39.1, which has no paths.
         actions: Actions besides the four maps that every event has.
-        members: Additional members. One that is None is left out.
+        members: Additional members. Members whose value is None are omitted.
     """
     present = {name: value for name, value in members.items() if value is not None}
     return {

@@ -31,7 +31,7 @@ def open_session(
     Args:
         invocation: The common options.
         session: Id of an existing session, or None.
-        given: Options of a new session; an option that is None gets its default.
+        given: Options of a new session. An omitted option gets its default.
         continues: Whether to continue the last session.
 
     Raises:
@@ -57,7 +57,7 @@ def open_session(
 def create_with_defaults(
     invocation: Invocation, client: Client, emulator: EmulatorHandle | None, **given: Any
 ) -> Session:
-    """Create a session. An option that is None gets its default."""
+    """Create a session. An omitted option gets its default."""
     defaults = _emulator_defaults(client, emulator) if emulator is not None else _profile_defaults(invocation)
     options = {name: value for name, value in given.items() if value is not None}
     return client.sessions.create(**{**defaults, **options})
