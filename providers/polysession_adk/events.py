@@ -157,9 +157,9 @@ def _read_fragment(wire: WireEvent, parts: Parts, envelope: Mapping[str, Any]) -
     envelope = {**envelope, "native_type": "partial"}
     for part, _ in parts:
         if part.text is not None and part.thought:
-            yield api.ThinkingDelta(text=part.text, **envelope)
+            yield api.thinking_delta({"text": part.text, **envelope})
         elif part.text is not None:
-            yield api.MessageDelta(message_id=wire.id, text=part.text, **envelope)
+            yield api.message_delta({"message_id": wire.id, "text": part.text, **envelope})
     if any(part.text is None for part, _ in parts):
         yield api.raw_event(**envelope)
 

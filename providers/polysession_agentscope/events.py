@@ -17,25 +17,25 @@ from polysession.provider_api import (
     Event,
     MalformedResponse,
     MessageCompleted,
-    MessageDelta,
     MessageStarted,
     Outcome,
     StreamGap,
     TextBlock,
     ThinkingCompleted,
-    ThinkingDelta,
     ThinkingStarted,
     ToolCallCompleted,
-    ToolCallDelta,
     ToolCallStarted,
     ToolExecution,
     ToolResultCompleted,
-    ToolResultDelta,
     TurnEnded,
     TurnStarted,
     UsageReported,
     decoder,
+    message_delta,
     raw_event,
+    thinking_delta,
+    tool_call_delta,
+    tool_result_delta,
 )
 from polysession_agentscope.history import (
     StoredBlock,
@@ -315,11 +315,8 @@ def _text_start(_reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Ite
 
 
 def _text_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
-    return (
-        MessageDelta(
-            message_id=wire.block_id, text=reply.add("text", wire.block_id, wire.delta, envelope["source"]), **envelope
-        ),
-    )
+    text = reply.add("text", wire.block_id, wire.delta, envelope["source"])
+    return (message_delta({"message_id": wire.block_id, "text": text, **envelope}),)
 
 
 def _text_end(reply: ReplyState, wire: WireTextEnd, envelope: _Envelope) -> Iterable[Event]:
@@ -338,7 +335,8 @@ def _thinking_start(_reply: ReplyState, _wire: WireEvent, envelope: _Envelope) -
 
 
 def _thinking_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
-    return (ThinkingDelta(text=reply.add("thinking", wire.block_id, wire.delta, envelope["source"]), **envelope),)
+    text = reply.add("thinking", wire.block_id, wire.delta, envelope["source"])
+    return (thinking_delta({"text": text, **envelope}),)
 
 
 def _thinking_end(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
@@ -368,7 +366,7 @@ def _call_start(reply: ReplyState, wire: WireToolStart, envelope: _Envelope) -> 
 
 def _call_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
     text = reply.add("tool_call", wire.tool_call_id, wire.delta, envelope["source"])
-    return (ToolCallDelta(tool_call_id=wire.tool_call_id or "", text=text, **envelope),)
+    return (tool_call_delta({"tool_call_id": wire.tool_call_id or "", "text": text, **envelope}),)
 
 
 def _call_end(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
@@ -385,7 +383,7 @@ def _result_start(reply: ReplyState, wire: WireToolStart, envelope: _Envelope) -
 
 def _result_delta(reply: ReplyState, wire: WireEvent, envelope: _Envelope) -> Iterable[Event]:
     text = reply.add("tool_result", wire.tool_call_id, wire.delta, envelope["source"])
-    return (ToolResultDelta(tool_call_id=wire.tool_call_id or "", text=text, **envelope),)
+    return (tool_result_delta({"tool_call_id": wire.tool_call_id or "", "text": text, **envelope}),)
 
 
 def _result_end(reply: ReplyState, wire: WireToolEnd, envelope: _Envelope) -> Iterator[Event]:

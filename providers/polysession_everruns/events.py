@@ -21,7 +21,6 @@ from polysession.provider_api import (
     MalformedResponse,
     Message,
     MessageCompleted,
-    MessageDelta,
     MessageStarted,
     Outcome,
     PendingAction,
@@ -31,20 +30,21 @@ from polysession.provider_api import (
     StatusChanged,
     TextBlock,
     ThinkingCompleted,
-    ThinkingDelta,
     ThinkingStarted,
     ToolApproval,
     ToolCallCompleted,
     ToolCallStarted,
     ToolResultCompleted,
-    ToolResultDelta,
     TurnEnded,
     TurnStarted,
     Usage,
     UsageReported,
     decoder,
+    message_delta,
     raw_event,
     remove_unusable,
+    thinking_delta,
+    tool_result_delta,
 )
 from polysession_everruns.messages import MESSAGE, THINKING, Fragments, message_reader, to_output, unquoted
 from polysession_everruns.pending import (
@@ -245,7 +245,7 @@ def _message_started(reader: EventReader, data: WireTextData, envelope: Envelope
 
 def _message_delta(reader: EventReader, data: WireTextData, envelope: Envelope) -> Sequence[Event]:
     text = _new_text(reader, MESSAGE, data, envelope)
-    return () if text is None else (MessageDelta(message_id=data.message_id, text=text, **envelope),)
+    return () if text is None else (message_delta({"message_id": data.message_id, "text": text, **envelope}),)
 
 
 def _thinking_started(reader: EventReader, _: WireTextData, envelope: Envelope) -> Sequence[Event]:
@@ -255,7 +255,7 @@ def _thinking_started(reader: EventReader, _: WireTextData, envelope: Envelope) 
 
 def _thinking_delta(reader: EventReader, data: WireTextData, envelope: Envelope) -> Sequence[Event]:
     text = _new_text(reader, THINKING, data, envelope)
-    return () if text is None else (ThinkingDelta(text=text, **envelope),)
+    return () if text is None else (thinking_delta({"text": text, **envelope}),)
 
 
 def _new_text(reader: EventReader, part: str, data: WireTextData, envelope: Envelope) -> str | None:
@@ -355,7 +355,7 @@ def _call_completed(call: WireToolCall, envelope: Envelope) -> Event:
 def _tool_output(_: EventReader, data: WireToolData, envelope: Envelope) -> Sequence[Event] | None:
     if data.tool_call_id is None:
         return None
-    return (ToolResultDelta(tool_call_id=data.tool_call_id, text=data.delta, **envelope),)
+    return (tool_result_delta({"tool_call_id": data.tool_call_id, "text": data.delta, **envelope}),)
 
 
 def _tool_completed(_: EventReader, data: WireToolData, envelope: Envelope) -> Sequence[Event] | None:

@@ -22,18 +22,15 @@ from polysession.provider_api import (
     MalformedResponse,
     Message,
     MessageCompleted,
-    MessageDelta,
     MessageStarted,
     Role,
     SessionStatus,
     StatusChanged,
     StreamGap,
     ThinkingCompleted,
-    ThinkingDelta,
     ThinkingStarted,
     ToolCallBlock,
     ToolCallCompleted,
-    ToolCallDelta,
     ToolCallStarted,
     ToolResultBlock,
     ToolResultCompleted,
@@ -42,8 +39,11 @@ from polysession.provider_api import (
     UsageReported,
     add_usage,
     decoder,
+    message_delta,
     raw_event,
     read_frame,
+    thinking_delta,
+    tool_call_delta,
 )
 from polysession_langgraph.messages import key_of, message_reader, state_messages, to_block, to_usage
 from polysession_langgraph.sessions import NAME
@@ -406,12 +406,13 @@ class Draft:
                 call_id = self._call_ids[piece.index or 0] = str(chunk.get("id") or "")
                 event = ToolCallStarted(tool_call_id=call_id, name=str(chunk.get("name") or ""), **fragment)
             case "content-block-delta", {"type": "text-delta", "text": str() as text}:
-                event = MessageDelta(message_id=self.message_id, text=text, **fragment)
+                event = message_delta({"message_id": self.message_id, "text": text, **fragment})
             case "content-block-delta", {"type": "reasoning-delta", "reasoning": str() as text}:
                 self._thought += text
-                event = ThinkingDelta(text=text, **fragment)
+                event = thinking_delta({"text": text, **fragment})
             case "content-block-delta", {"type": "tool-call-delta", "args": str() as text}:
-                event = ToolCallDelta(tool_call_id=self._call_ids.get(piece.index or 0, ""), text=text, **fragment)
+                call_id = self._call_ids.get(piece.index or 0, "")
+                event = tool_call_delta({"tool_call_id": call_id, "text": text, **fragment})
             case _:
                 return None
         return (event,)

@@ -23,7 +23,6 @@ from polysession.provider_api import (
     Event,
     MalformedResponse,
     MessageCompleted,
-    MessageDelta,
     MessageStarted,
     Outcome,
     PendingAction,
@@ -32,15 +31,16 @@ from polysession.provider_api import (
     SplitPairs,
     StatusChanged,
     ThinkingCompleted,
-    ThinkingDelta,
     ThinkingStarted,
     ToolCallCompleted,
     ToolResultCompleted,
     TurnEnded,
     TurnStarted,
     decoder,
+    message_delta,
     raw_event,
     remove_unusable,
+    thinking_delta,
 )
 from polysession_managed_agents.member import Member
 from polysession_managed_agents.messages import (
@@ -309,8 +309,8 @@ def _preview_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> 
     if not text:
         return ()
     if preview.is_message:
-        return (MessageDelta(message_id=target, text=text, **envelope),)
-    return (ThinkingDelta(text=text, **envelope),)
+        return (message_delta({"message_id": target, "text": text, **envelope}),)
+    return (thinking_delta({"text": text, **envelope}),)
 
 
 def _unannounced_delta(state: State, target: str, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:

@@ -13,13 +13,13 @@ from typing import Final
 
 from polysession.provider_api import (
     Event,
-    MessageDelta,
     MessageStarted,
     Outcome,
-    ThinkingDelta,
     Usage,
     UsageReported,
+    message_delta,
     record_reader,
+    thinking_delta,
 )
 from polysession_managed_agents import events
 from polysession_managed_agents.events import RAW, SHARED_ROWS, Row, State, idle, raw, row, types_of
@@ -55,9 +55,9 @@ def _stored_start(_state: State, wire: WireMessage, envelope: Envelope) -> Seque
 def _stored_delta(state: State, wire: WirePreviewDelta, envelope: Envelope) -> Sequence[Event]:
     delta = wire.delta
     if delta is not None and delta.text is not None:
-        return (MessageDelta(message_id=wire.message_id, text=delta.text, **envelope),)
+        return (message_delta({"message_id": wire.message_id, "text": delta.text, **envelope}),)
     if delta is not None and delta.thinking is not None:
-        return (ThinkingDelta(text=delta.thinking, **envelope),)
+        return (thinking_delta({"text": delta.thinking, **envelope}),)
     return raw(state, wire, envelope)
 
 

@@ -53,6 +53,12 @@ from polysession._core.provider import (
     Provider as Provider,
     TurnInput as TurnInput,
 )
+from polysession._core.deltas import (
+    message_delta as message_delta,
+    thinking_delta as thinking_delta,
+    tool_call_delta as tool_call_delta,
+    tool_result_delta as tool_result_delta,
+)
 from polysession._core.raw_events import (
     raw_event as raw_event,
 )

@@ -20,7 +20,7 @@ from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
 from polysession._drivers.transport import Deadline, is_read, limit_silence, to_head
 from polysession.action import Answer, PendingAction
-from polysession.errors import PolysessionError
+from polysession.errors import NetworkTimeout, PolysessionError
 from polysession.event import Event, TurnEnded
 from polysession.feature import Feature
 from polysession.result import TurnResult
@@ -171,8 +171,8 @@ class AsyncEventStream(StreamBase):
         await self._hang_up()
         deadline = Deadline.until(effect.until_s)
         response = await self._driver.connect(self._operation, effect.call, deadline)
-        limit_silence(response, effect.silence_s)
-        self._connection = _Connection(response)
+        limit_silence(response, effect.silence_s, by_httpx=False)  # httpx would set a timer for each read
+        self._connection = _Connection(response, effect.silence_s)
         self._connections += 1
         self._driver.observation.stream_opened(self._operation, self._connections)
         return to_head(response)
@@ -317,10 +317,17 @@ class _EventLoop:
 
 
 class _Connection:
-    """An open response that a task reads, so that a wait for bytes can be cancelled or ended early without loss."""
+    """An open response that a task reads, so that a wait for bytes can be cancelled or ended early without loss.
 
-    def __init__(self, response: httpx.Response) -> None:
+    Args:
+        response: The response, with its body unread.
+        silence_s: Seconds without a byte after which it fails with `NetworkTimeout`; None for no limit.
+    """
+
+    def __init__(self, response: httpx.Response, silence_s: float | None) -> None:
         self._response = response
+        self._silence_s = silence_s
+        self._heard_s = time.monotonic()
         self._received: deque[bytes | Exception] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._drained = asyncio.Event()
@@ -328,6 +335,8 @@ class _Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._is_woken = False
         self._task = asyncio.create_task(self._read())
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._watch_silence()
 
     async def receive(self, wake_s: float | None) -> bytes | None:
         """Return the next bytes; `b""` at the end, None if no bytes came until `wake_s`."""
@@ -349,6 +358,8 @@ class _Connection:
     async def aclose(self) -> None:
         """Stop reading, and close the connection."""
         self._set_timer(None)
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
         self._task.cancel()
         await asyncio.wait([self._task])
         await self._response.aclose()
@@ -358,11 +369,13 @@ class _Connection:
         try:
             unread = cast("AsyncIterable[bytes]", response.stream)
             async for chunk in response.aiter_bytes() if is_read(response) else unread:
+                self._heard_s = time.monotonic()
                 if chunk:  # a transport may give empty chunks, and `b""` is the end
                     self._put(chunk)
                 if len(self._received) >= READ_AHEAD:
                     self._drained.clear()
                     await self._drained.wait()
+                    self._heard_s = time.monotonic()
             self._put(b"")
         except Exception as error:  # noqa: BLE001  (the reader raises it)
             self._put(error)
@@ -374,6 +387,20 @@ class _Connection:
     def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _watch_silence(self) -> None:
+        """Fail after a silence. One timer serves the whole connection: it notices by itself that bytes came."""
+        if self._silence_s is None:
+            return
+        is_reading = len(self._received) < READ_AHEAD
+        left_s = self._heard_s + self._silence_s - time.monotonic() if is_reading else self._silence_s
+        if left_s > 0:
+            self._silence_timer = asyncio.get_running_loop().call_later(left_s, self._watch_silence)
+        else:
+            self._task.cancel()
+            silent = NetworkTimeout(f"no data arrived for {self._silence_s:g} seconds")
+            silent.outcome_unknown = True
+            self._put(silent)
 
     def _set_timer(self, wake_s: float | None) -> None:
         is_later = self._wake_s is not None and wake_s is not None and wake_s > self._wake_s

@@ -165,7 +165,7 @@ class EventStream(StreamBase):
     def _connect(self, effect: Open) -> Head:
         self._hang_up()
         self._response = response = self._driver.connect(self._operation, effect.call, Deadline.until(effect.until_s))
-        limit_silence(response, effect.silence_s)
+        limit_silence(response, effect.silence_s, by_httpx=True)
         chunks = response.iter_bytes() if is_read(response) else cast("Iterable[bytes]", response.stream)
         self._chunks = filter(None, chunks)  # a transport may give empty chunks, and `b""` is the end
         self._watchdog = Watchdog(response)

@@ -120,10 +120,16 @@ def checked_seconds(seconds: float | None, name: str) -> float | None:
     return None if seconds > LONGEST_S else seconds
 
 
-def limit_silence(response: httpx.Response, silence_s: float | None) -> None:
-    """Replace the timeout of the headers by the limit for silence. httpx reads the timeout again for the body."""
+def limit_silence(response: httpx.Response, silence_s: float | None, *, by_httpx: bool) -> None:
+    """Replace the timeout of the headers by the limit for silence. httpx reads the timeout again for the body.
+
+    Args:
+        response: The response, with its body unread.
+        silence_s: Seconds without a byte; None for no limit.
+        by_httpx: Whether httpx watches the limit. If not, the caller does, and httpx waits without a limit.
+    """
     waits_s = response.request.extensions.get("timeout") or {}
-    response.request.extensions["timeout"] = {**waits_s, "read": silence_s}
+    response.request.extensions["timeout"] = {**waits_s, "read": silence_s if by_httpx else None}
     if silence_s is None:
         keep_alive(response)
 
