@@ -114,6 +114,7 @@ class StreamLoop:
         self._retry = RetryState(retry)
         self._deadline_s = deadline_s
         self._until_s = _NEVER
+        self._can_wake = can_wake
         self._wakes = can_wake or not attended
         self._announces = announces
         self._plan: ConnectedStream | PolledStream
@@ -217,7 +218,8 @@ class StreamLoop:
         if isinstance(plan, TurnPlan):
             yield from self._run(plan.send)
         yield READY
-        yield from self._restart_clock()
+        if plan.quiet_s is not None:
+            self._note_event((yield NOW))
         yield from self._take(items)
 
     def _poll(self, plan: PolledStream) -> Loop:
@@ -307,27 +309,27 @@ class StreamLoop:
 
     # --- Time
 
-    def _restart_clock(self) -> Generator[Effect, Any, None]:
-        """Note that an event came, for `quiet`."""
+    def _note_event(self, now_s: float) -> None:
+        """Note that an event came, for `quiet`. A driver that can wake may keep its earlier time: it wakes in vain."""
         if self._plan.quiet_s is not None:
-            self._quiet_since_s = yield NOW
-            self._quiet_due_s = self._quiet_since_s + self._plan.quiet_s
-            self._schedule()
+            self._quiet_since_s, self._quiet_due_s = now_s, now_s + self._plan.quiet_s
+            if self._quiet_due_s < self._due_s or not self._can_wake:
+                self._schedule()
 
     def _look_at_clock(self, failure: PolysessionError | None, *, has_events: bool) -> Loop:
+        now_s = yield NOW
         if has_events:
-            yield from self._restart_clock()
-        if not self._finished and (yield NOW) >= self._due_s - _TOLERANCE_S:
-            yield from self._on_time(failure)
+            self._note_event(now_s)
+        if now_s >= self._due_s - _TOLERANCE_S and not self._finished:
+            yield from self._on_time(now_s, failure)
 
     def _schedule(self) -> None:
         self._due_s = min(self._until_s, self._quiet_due_s, self._reconcile_due_s)
         wake_s = self._due_s if self._wakes else self._until_s
         self._receive = RECEIVE if wake_s is _NEVER else Receive(wake_s)
 
-    def _on_time(self, failure: PolysessionError | None) -> Loop:
+    def _on_time(self, now_s: float, failure: PolysessionError | None) -> Loop:
         """Do what is due now: give up, call `quiet`, or reconcile."""
-        now_s = yield NOW
         if now_s >= self._until_s - _TOLERANCE_S:
             raise self._deadline_exceeded(failure)
         self._woke = isinstance(failure, NetworkTimeout) and self._receive.wake_s is not None
