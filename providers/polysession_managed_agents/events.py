@@ -441,7 +441,7 @@ class EventReader:
         problems: tuple[str, ...]
         try:
             wire, problems = row.decode(content)
-            if wire.type and wire.type != kind:
+            if wire.type != kind and wire.type:
                 kind, row = wire.type, self.rows.get(wire.type, RAW)
                 wire, problems = row.decode(content)
         except MalformedResponse as error:
@@ -449,22 +449,29 @@ class EventReader:
         envelope: Envelope = {"session_id": state.session_id, "native_type": kind, "source": content}
         if problems:
             envelope["problems"] = problems
-        if kind not in PREVIEWS and (identity := wire.id or event_id) is not None:
-            if not self._is_new(identity, kind, wire):
-                return ()
-            envelope["id"] = identity
-        if wire.turn_id is not None:
-            envelope["turn_id"] = wire.turn_id
-        if (moment := self._time_of(wire)) is not None:
-            envelope["created_at"] = moment
-        if kind.startswith("agent."):
-            state.in_turn = True  # the stream may have begun in the middle of the turn
+        if kind not in PREVIEWS and not self._complete(envelope, wire, event_id):
+            return ()
         try:
             return row.to_events(state, wire, envelope)
         except ValidationError:
             envelope["problems"] = problems + remove_unusable(wire)
         envelope["created_at"] = self._time_of(wire)
         return row.to_events(state, wire, envelope)
+
+    def _complete(self, envelope: Envelope, wire: WireEvent, event_id: str | None) -> bool:
+        """Add what previews do not have to the common fields; return whether the event was not read before."""
+        kind, identity = envelope["native_type"], wire.id or event_id
+        if identity is not None:
+            if not self._is_new(identity, kind, wire):
+                return False
+            envelope["id"] = identity
+        if wire.turn_id is not None:
+            envelope["turn_id"] = wire.turn_id
+        if (moment := self._time_of(wire)) is not None:
+            envelope["created_at"] = moment
+        if kind.startswith("agent."):
+            self._state.in_turn = True  # the stream may have begun in the middle of the turn
+        return True
 
     def _is_new(self, identity: str, _kind: str, _wire: WireEvent) -> bool:
         """Return whether an event with this id was not read before, and remember the id."""

@@ -85,7 +85,9 @@ class AsyncEventStream(StreamBase):
             StreamInterrupted: The connection broke and could not be resumed; the error has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
-        return self._read(in_loop=False)
+        if not self._is_open and not self._has_ended:
+            raise self._misused(NOT_OPEN)
+        return _EventLoop(self).__anext__()
 
     async def _open(self) -> None:
         self._is_open = True
@@ -95,23 +97,7 @@ class AsyncEventStream(StreamBase):
             await self._release()
             raise
 
-    async def _read(self, *, in_loop: bool) -> Event:
-        if not self._is_open:
-            if self._has_ended or in_loop:
-                raise StopAsyncIteration
-            raise self._misused(NOT_OPEN)
-        if self._is_reading:
-            raise self._misused("another task is reading this stream; read it in one task only")
-        self._is_reading = True
-        try:
-            event = cast("Event", await self._advance())
-        finally:
-            self._is_reading = False
-        if self._observe is not None:
-            self._observe(event)
-        return event
-
-    async def _advance(self) -> Event | Ready:
+    async def _advance(self) -> Any:
         """Perform effects until the loop delivers something."""
         steps = self._steps
         effect, self._effect = self._effect, None
@@ -237,7 +223,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
         finally:
             await self._finish()
 
-    async def _advance(self) -> Event | Ready:
+    async def _advance(self) -> Any:
         item = await super()._advance()
         if isinstance(item, Prepared):
             await self._give_cursor()
@@ -245,7 +231,7 @@ class AsyncTurn(TurnBase, AsyncEventStream):
         if isinstance(item, Ready):
             return await super()._advance() if self._is_later_part else item
         actions = self._asks_about(item)
-        return item if actions is None else await self._answer(cast("TurnEnded", item), actions)
+        return item if actions is None else await self._answer(item, actions)
 
     async def _give_cursor(self) -> None:
         on_cursor = cast("Callable[[str | None], Any]", self._control.on_cursor)
@@ -305,6 +291,8 @@ class AsyncTurn(TurnBase, AsyncEventStream):
 class _EventLoop:
     """A loop over a stream. It ends when the stream is closed; then `anext` on the stream itself raises an error."""
 
+    # ruff: noqa: SLF001  (one class in two)
+
     def __init__(self, stream: AsyncEventStream) -> None:
         self._stream = stream
         self.aclose = stream.aclose
@@ -312,8 +300,20 @@ class _EventLoop:
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, Event]:
-        return self._stream._read(in_loop=True)  # noqa: SLF001  (one class in two)
+    async def __anext__(self) -> Event:
+        stream = self._stream
+        if not stream._is_open:
+            raise StopAsyncIteration
+        if stream._is_reading:
+            raise stream._misused("another task is reading this stream; read it in one task only")
+        stream._is_reading = True
+        try:
+            event: Event = await stream._advance()
+        finally:
+            stream._is_reading = False
+        if stream._observe is not None:
+            stream._observe(event)
+        return event
 
 
 class _Connection:
@@ -329,6 +329,7 @@ class _Connection:
         self._silence_s = silence_s
         self._heard_s = time.monotonic()
         self._received: deque[bytes | Exception] = deque()
+        self._create_future = asyncio.get_running_loop().create_future
         self._waiter: asyncio.Future[None] | None = None
         self._drained = asyncio.Event()
         self._wake_s: float | None = None
@@ -345,14 +346,15 @@ class _Connection:
         while not self._received:
             if self._is_woken:
                 return None
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = self._create_future()
             await self._waiter
         item = self._received[0]
         if isinstance(item, Exception):
             raise item
         if item:  # keep the end for later calls
+            if len(self._received) == READ_AHEAD:
+                self._drained.set()
             self._received.popleft()
-            self._drained.set()
         return item
 
     async def aclose(self) -> None:

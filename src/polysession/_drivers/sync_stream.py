@@ -80,7 +80,9 @@ class EventStream(StreamBase):
             StreamInterrupted: The connection broke and could not be resumed; the error has the cursor.
             DeadlineExceeded: The deadline has passed.
         """
-        return self._read(in_loop=False)
+        if not self._is_open and not self._has_ended:
+            raise self._misused(NOT_OPEN)
+        return next(_EventLoop(self))
 
     def _open(self) -> None:
         self._is_open = True
@@ -89,16 +91,6 @@ class EventStream(StreamBase):
         except BaseException:
             self._release()
             raise
-
-    def _read(self, *, in_loop: bool) -> Event:
-        if not self._is_open:
-            if self._has_ended or in_loop:
-                raise StopIteration
-            raise self._misused(NOT_OPEN)
-        event: Event = self._advance()
-        if self._observe is not None:
-            self._observe(event)
-        return event
 
     def _advance(self) -> Any:
         """Perform effects until the loop delivers an event, or `Ready`."""
@@ -280,6 +272,8 @@ class Turn(TurnBase, EventStream):
 class _EventLoop:
     """A loop over a stream. It ends when the stream is closed; then `next` on the stream itself raises an error."""
 
+    # ruff: noqa: SLF001  (one class in two)
+
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self.close = stream.close
@@ -288,7 +282,13 @@ class _EventLoop:
         return self
 
     def __next__(self) -> Event:
-        return self._stream._read(in_loop=True)  # noqa: SLF001  (one class in two)
+        stream = self._stream
+        if not stream._is_open:
+            raise StopIteration
+        event: Event = stream._advance()
+        if stream._observe is not None:
+            stream._observe(event)
+        return event
 
 
 class Watchdog:
