@@ -213,9 +213,12 @@ def _everruns_turn(turn: int) -> Iterator[Json]:
     yield stored("session.idled", {"turn_id": turn_id})
 
 
-def _frame(event: Json) -> bytes:
-    head = f"id: {event['id']}\n" if "id" in event else ""
-    return f"{head}event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
+def _frame(backend: str, event: Json) -> bytes:
+    """Return a frame as the backend sends it: AgentScope sends no `id` and no `event`, and Everruns no `id` of a delta."""
+    head = "" if backend == "agentscope" else f"event: {event['type']}\n"
+    if head and "id" in event and not event["type"].endswith(".delta"):
+        head = f"id: {event['id']}\n{head}"
+    return f"{head}data: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
 
 
 _DELIVERED_AS_TWO: Final = frozenset({"session.status_running", "session.status_idle"})
@@ -238,7 +241,7 @@ def _events(backend: str, events: int) -> Iterator[Json]:
 @cache
 def stream_chunks(backend: str, events: int) -> tuple[bytes, ...]:
     """Return a number of events, each as one chunk, like agents send them."""
-    return tuple(_frame(event) for event in _events(backend, events))
+    return tuple(_frame(backend, event) for event in _events(backend, events))
 
 
 def answers(backend: str) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -16,8 +17,8 @@ from benchmarks.bodies import PACED, answers, stream_chunks
 _ANSWERS: Final = {backend: answers(backend) for backend in ("qoder", "everruns", "agentscope")}
 _LENGTH: Final = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _STREAM: Final = re.compile(r"(\d+)/(?:events/stream|sse|stream)")
-_PAUSE_S: Final = 0.0002
-"""Seconds before each event of a paced stream: long enough that the client waits."""
+_PAUSE_S: Final = 0.0001
+"""Seconds before each event of a paced stream: long enough that the client waits. asyncio's own timers are coarser."""
 _STREAM_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -77,8 +78,12 @@ class _Connection(asyncio.Protocol):
 
     async def _stream(self, chunks: tuple[bytes, ...], pause_s: float) -> None:
         self._transport.write(_STREAM_HEAD)
+        due_s = time.perf_counter()
         for chunk in chunks:
-            await (asyncio.sleep(pause_s) if pause_s else self._can_write.wait())
+            due_s += pause_s
+            while time.perf_counter() < due_s:
+                await asyncio.sleep(0)
+            await self._can_write.wait()
             self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         self._transport.write(b"0\r\n\r\n")
 

@@ -104,18 +104,19 @@ class EventReader:
             "id": wire.id,
             "native_type": wire.type,
             "source": content,
-            "problems": problems,
         }
         row = _ROWS.get(wire.type)
         if row is None or not wire.reply_id:
             # A raw event has the whole payload, so unreadable fields are not missing from it.
-            return (raw_event(**envelope | {"problems": () if wire.type else problems}),)
+            return (raw_event(**envelope, problems=() if wire.type else problems),)
         reply = self.reply(wire.reply_id)
         if reply.phase is Phase.NEW:
             reply.phase = Phase.OPEN
         decode, to_events = row
         if decode is not None:
-            wire, envelope["problems"] = decode(content)
+            wire, problems = decode(content)
+        if problems:
+            envelope["problems"] = problems
         return tuple(to_events(reply, wire, envelope))
 
     def reply(self, reply_id: str) -> ReplyState:

@@ -150,6 +150,7 @@ class ReplayedStream(ConnectedStream):
         self._seen = RecentIds(_REMEMBERED_IDS)
         self._is_joined = True
         self._bookmark = ""
+        self._bookmarked: tuple[Any, ...] = ()  # the facts in the bookmark
         self._save_bookmark()
 
     def open(self) -> Call:
@@ -171,15 +172,18 @@ class ReplayedStream(ConnectedStream):
 
     def _deliver(self, head: WireEvent, content: bytes, problems: tuple[str, ...]) -> Sequence[Event]:
         events = self._reader.read_body(head, content, problems)
-        if head.type not in _DELTAS or not head.reply_id:  # deltas do not change the bookmark
+        if head.type in _DELTAS and head.reply_id:  # deltas do not change the bookmark
+            self.cursor = self._bookmark + encode_id(self._last_id)
+        else:
             self._save_bookmark()
-        self.cursor = self._bookmark + encode_id(self._last_id)
         return events
 
     def _save_bookmark(self) -> None:
         last, before = self._reader.newest_two
-        bookmark = Bookmark(self._after, last.id or None, before.id or None, last.phase, tuple(sorted(last.delivered)))
-        self._bookmark = bookmark.encode()
+        facts = (self._after, last.id or None, before.id or None, last.phase)
+        if self._bookmarked != (*facts, len(last.delivered)):
+            self._bookmarked = (*facts, len(last.delivered))
+            self._bookmark = Bookmark(*facts, tuple(sorted(last.delivered))).encode()
         self.cursor = self._bookmark + encode_id(self._last_id)
 
     def _is_new(self, head: WireEvent) -> bool:
@@ -307,19 +311,17 @@ class SessionStream(ReplayedStream):
 
     def _read(self, frame: Frame) -> Items:
         head, problems = read_head(frame.data)
-        if self._skips(head):
+        if self._skips_to is not None and self._skips(head):
             self._is_new(head)
             self._deliver(head, frame.data, problems)
             return ()
-        if self._shows_gap(head) and self._reader.phase_of(head.reply_id) is not Phase.ENDED:
+        if not self._is_joined and self._shows_gap(head) and self._reader.phase_of(head.reply_id) is not Phase.ENDED:
             self._held.append(frame)
             return (Reconcile(),)
         return self._deliver(head, frame.data, problems) if self._is_new(head) else ()
 
     def _skips(self, head: WireEvent) -> bool:
         """Whether an earlier stream delivered this event: the turn is replayed from its start."""
-        if self._skips_to is None:
-            return False
         if head.id == self._skips_to:
             self._skips_to = None
             return True

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -131,3 +134,25 @@ def test_an_error_inside_the_context_stops_the_server_and_comes_through() -> Non
         raise ZeroDivisionError
 
     assert not [thread for thread in threading.enumerate() if thread.name == "polysession-emulator"]
+
+
+def test_a_connection_that_is_accepted_while_the_server_stops_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[socket.socket] = []
+
+    class StoppingServer(LoopbackServer):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            late.append(socket.create_connection(self.servers[0].sockets[0].getsockname()))
+            for _ in range(2):  # asyncio accepts the connection, and uvicorn does not know it yet
+                await asyncio.sleep(0)
+            await super().shutdown(sockets)
+
+    monkeypatch.setattr(server_module, "_loopback_server", StoppingServer)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        with serve("acme"):
+            pass
+        with late[0] as connection:
+            connection.settimeout(10)
+            assert connection.recv(1) == b""
+        gc.collect()
+    assert not caught

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _DATE_PERIOD_S: Final = 1.0
 """Seconds between two updates of the `date` header."""
+_ACCEPTING: Final = 3
+"""Iterations of the event loop after which uvicorn knows each accepted connection. asyncio needs two."""
 
 
 class LoopbackServer(uvicorn.Server):
@@ -71,11 +73,25 @@ class LoopbackServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  (uvicorn's signature)
         """Close the connections, and cancel the tasks that answer them."""
-        for listening in self.servers:
-            listening.close()
+        await self._stop_listening()
         tasks = set(self.server_state.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for connection in set(self.server_state.connections):
             connection.transport.abort()
+
+    async def _stop_listening(self) -> None:
+        """Close the listening sockets, after uvicorn knows each accepted connection.
+
+        asyncio leaves a connection open whose listening socket is closed in between.
+        """
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # an event loop that has no readers
+            for listening in self.servers:
+                for listener in listening.sockets:
+                    loop.remove_reader(listener)
+        for _ in range(_ACCEPTING):
+            await asyncio.sleep(0)
+        for listening in self.servers:
+            listening.close()
