@@ -214,7 +214,7 @@ def _everruns_turn(turn: int) -> Iterator[Json]:
 
 
 def _frame(backend: str, event: Json) -> bytes:
-    """Return a frame as the backend sends it: AgentScope sends no `id` and no `event`, and Everruns no `id` of a delta."""
+    """Return a frame as the backend sends it: AgentScope sends only data, and deltas have no `id`."""
     head = "" if backend == "agentscope" else f"event: {event['type']}\n"
     if head and "id" in event and not event["type"].endswith(".delta"):
         head = f"id: {event['id']}\n{head}"

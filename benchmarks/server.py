@@ -81,7 +81,7 @@ class _Connection(asyncio.Protocol):
         due_s = time.perf_counter()
         for chunk in chunks:
             due_s += pause_s
-            while time.perf_counter() < due_s:
+            while time.perf_counter() < due_s:  # noqa: ASYNC110  (a wait for a time, not for an event)
                 await asyncio.sleep(0)
             await self._can_write.wait()
             self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))

@@ -122,8 +122,11 @@ class SseDecoder:
                 self.retry_ms = int(value)
             elif line and not name:
                 self.has_comments = True
-        self._id = None if data else frame_id
-        return Frame(event, data[0] if len(data) == 1 else b"\n".join(data), frame_id) if data else None
+        if not data:
+            self._id = frame_id
+            return None
+        self._id = None
+        return Frame(event, b"\n".join(data), frame_id)
 
     def _too_large(self) -> MalformedResponse:
         return MalformedResponse(

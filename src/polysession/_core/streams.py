@@ -162,7 +162,7 @@ class StreamLoop:
                 yield from self._poll(plan)
                 return
             texts = self._gaps.texts
-            while not self._is_finished():
+            while not self._finished:
                 chunk: bytes | None = b""
                 failure: PolysessionError | None = None
                 seen = self.events_seen
@@ -171,9 +171,10 @@ class StreamLoop:
                     for frame in self._feed(chunk or b""):
                         items = plan.read(frame)
                         event: Any = items[0] if len(items) == 1 else None
-                        if type(event) in _PLAIN and self._is_direct:
+                        kind = type(event)
+                        if kind in _PLAIN and self._is_direct:
                             # Hot path: nine of ten frames hold one such event, in the middle of our turn.
-                            if texts is not None and type(event) is MessageDelta:
+                            if kind is MessageDelta and texts is not None:
                                 texts.append(event.text)
                             self.cursor = plan.cursor
                             self.events_seen += 1

@@ -100,9 +100,9 @@ class AsyncEventStream(StreamBase):
     async def _advance(self) -> Any:
         """Perform effects until the loop delivers something."""
         steps = self._steps
-        effect, self._effect = self._effect, None
         try:
-            item = effect or next(steps)
+            item = self._effect or next(steps)
+            self._effect = None
             while isinstance(item, Effect):
                 failure: PolysessionError | None = None
                 result: Any = None

@@ -95,9 +95,9 @@ class EventStream(StreamBase):
     def _advance(self) -> Any:
         """Perform effects until the loop delivers an event, or `Ready`."""
         steps = self._steps
-        effect, self._effect = self._effect, None
         try:
-            item = effect or next(steps)
+            item = self._effect or next(steps)
+            self._effect = None
             while isinstance(item, Effect):
                 failure = None
                 try:
