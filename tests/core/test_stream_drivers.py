@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from polysession._drivers.async_stream import READ_AHEAD
 from polysession.async_client import AsyncClient
 from polysession.client import Client
 from polysession.errors import (
@@ -28,6 +29,7 @@ from polysession.errors import (
 from polysession.event import Outcome
 from polysession.testing.fault_server import Answer, closed_port, http
 from support.acme import TOKEN
+from support.acme_streams import AcmeStream, frame
 from support.stream_runners import (
     ASYNC,
     END,
@@ -266,6 +268,21 @@ def test_a_cancelled_task_closes_the_connection(parts: tuple[bytes, ...]) -> Non
 
     with StreamServer(stream(*parts)) as server:
         ASYNC.play(server.url, scenario)
+
+
+def test_a_pause_of_the_caller_is_no_silence_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AcmeStream, "silence_s", 0.2)
+    more = [frame(number, "say", "more") for number in range(2, 2 + 3 * READ_AHEAD)]
+
+    async def scenario(sessions: Any) -> int:
+        async with sessions.run("s1", "hi") as turn:
+            await anext(turn)
+            await asyncio.sleep(0.5)
+            return len([event async for event in turn])
+
+    with StreamServer(stream(AFTER_INPUT, START, *more, frame(99, "end"))) as server:
+        assert ASYNC.play(server.url, scenario) == len(more) + 1
+        assert sum("GET" in target for target in server.targets) == 1
 
 
 def test_a_timeout_of_the_caller_comes_through() -> None:

@@ -153,6 +153,7 @@ def test_silence_without_end_interrupts_the_stream(
         assert server.saw_close(2)
 
     assert isinstance(error.__cause__, NetworkTimeout)
+    assert error.message.endswith("could not be resumed: no data arrived for 0.1 s")
 
 
 @both_stream_runners

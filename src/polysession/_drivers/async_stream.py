@@ -18,9 +18,9 @@ from polysession._core import effect_source
 from polysession._core.effects import Drain, Effect, Now, Open, Prepared, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
-from polysession._drivers.transport import Deadline, is_read, limit_silence, to_head
+from polysession._drivers.transport import Deadline, is_read, limit_silence, silence_failure, to_head
 from polysession.action import Answer, PendingAction
-from polysession.errors import NetworkTimeout, PolysessionError
+from polysession.errors import PolysessionError
 from polysession.event import Event, TurnEnded
 from polysession.feature import Feature
 from polysession.result import TurnResult
@@ -400,9 +400,7 @@ class _Connection:
             self._silence_timer = asyncio.get_running_loop().call_later(left_s, self._watch_silence)
         else:
             self._task.cancel()
-            silent = NetworkTimeout(f"no data arrived for {self._silence_s:g} seconds")
-            silent.outcome_unknown = True
-            self._put(silent)
+            self._put(silence_failure(self._silence_s))
 
     def _set_timer(self, wake_s: float | None) -> None:
         is_later = self._wake_s is not None and wake_s is not None and wake_s > self._wake_s

@@ -15,7 +15,7 @@ from polysession._core import effect_source
 from polysession._core.effects import RECEIVE, Drain, Effect, Now, Open, Prepared, Ready, Receive, Run, Wait
 from polysession._core.plans import Head
 from polysession._drivers.stream_base import CANCEL_LIMIT_S, NOT_OPEN, StreamBase, TurnBase
-from polysession._drivers.transport import Deadline, is_read, limit_silence, shut_down, to_head
+from polysession._drivers.transport import Deadline, is_read, limit_silence, shut_down, silence_failure, to_head
 from polysession.action import Answer, PendingAction
 from polysession.errors import ConnectionLost, NetworkTimeout, PolysessionError
 from polysession.event import Event, TurnEnded
@@ -45,6 +45,7 @@ class EventStream(StreamBase):
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = _interrupted()
         self._watchdog: Watchdog | None = None
+        self._silence_s: float | None = None
         self._is_open = self._has_ended = False
 
     def __enter__(self) -> Self:
@@ -105,6 +106,8 @@ class EventStream(StreamBase):
                 except BaseException as error:
                     failure = error if isinstance(error, PolysessionError) else self._driver.failure(error)
                     if type(item) is Receive:
+                        if isinstance(failure, NetworkTimeout) and failure is not error:
+                            failure = silence_failure(self._silence_s)
                         self._hang_up()  # never read an iterator of an HTTP library again after it raised
                     if failure is None:
                         self._effect = item
@@ -157,6 +160,7 @@ class EventStream(StreamBase):
     def _connect(self, effect: Open) -> Head:
         self._hang_up()
         self._response = response = self._driver.connect(self._operation, effect.call, Deadline.until(effect.until_s))
+        self._silence_s = effect.silence_s
         limit_silence(response, effect.silence_s, by_httpx=True)
         chunks = response.iter_bytes() if is_read(response) else cast("Iterable[bytes]", response.stream)
         self._chunks = filter(None, chunks)  # a transport may give empty chunks, and `b""` is the end

@@ -134,6 +134,13 @@ def limit_silence(response: httpx.Response, silence_s: float | None, *, by_httpx
         keep_alive(response)
 
 
+def silence_failure(silence_s: float | None) -> NetworkTimeout:
+    """Return the error of a connection on which no byte came for too long."""
+    failure = NetworkTimeout("no data arrived in time" if silence_s is None else f"no data arrived for {silence_s:g} s")
+    failure.outcome_unknown = True
+    return failure
+
+
 def to_head(response: httpx.Response) -> Head:
     """Return the head of a response; without its encoding if the body is already decompressed."""
     from polysession._core.plans import Head  # noqa: PLC0415  (single calls need no streams and events)
