@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from copy import copy
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,83 +12,51 @@ import httpx
 
 from polysession._core import effect_source
 from polysession._core.authorising import NO_AUTHORISATION, Authorisation
-from polysession._core.body import MAX_BODY_BYTES, check_max_body_bytes
-from polysession._core.exchange import Exchange
 from polysession._core.flow import Call, Flow, Response
 from polysession._core.provider import Provider
-from polysession._core.retry import Outcome, RetryPolicy, checked_policy, tenacity_settings
+from polysession._core.retry import Outcome, tenacity_settings
 from polysession._drivers.async_open_turns import AsyncOpenTurns
 from polysession._drivers.connections import DEFAULT_CONNECTIONS, Connections
-from polysession._drivers.environment import proxy_of
+from polysession._drivers.driver_base import DriverBase, utc_now
 from polysession._drivers.http_client import AsyncClientHolder, AsyncHttpClient
-from polysession._drivers.observation import Observation
 from polysession._drivers.refreshing import AsyncRefreshLock
 from polysession._drivers.transport import (
     NO_DEADLINE,
     BodyReader,
     Deadline,
-    build_request,
     is_read,
     is_stream,
-    request_options,
 )
-from polysession.change import Unset
-from polysession.errors import PolysessionError, TransportError
-from polysession.feature import TurnLife
+from polysession.errors import PolysessionError
 
 T = TypeVar("T")
 Attempt: TypeAlias = Callable[..., Awaitable[Outcome]]
 
 
-class AsyncDriver:
-    """Performs the calls of one client's flows."""
+class AsyncDriver(DriverBase):
+    """Performs the calls of one client's flows.
+
+    Args:
+        provider: The provider.
+        http_client: The caller's HTTP client; None for our own.
+        connections: Options of our own HTTP client.
+        max_turns: Maximum number of turns that are open at once; None for no limit.
+        options: See `DriverBase`.
+    """
 
     def __init__(
         self,
         provider: Provider[Any],
         *,
         http_client: AsyncHttpClient | None,
-        timeout: float | Unset | None,
-        retry: RetryPolicy | None,
-        observers: Sequence[object],
-        max_body_bytes: int = MAX_BODY_BYTES,
         connections: Connections = DEFAULT_CONNECTIONS,
         max_turns: int | None = None,
+        **options: Any,
     ) -> None:
-        self._options = request_options(timeout)
-        self._max_body_bytes = check_max_body_bytes(max_body_bytes)
-        self.retry: RetryPolicy = checked_policy(retry)
-        self.turn_life: TurnLife = provider.turn_life
         self._holder = AsyncClientHolder(http_client, connections)
-        proxy = proxy_of(provider.settings.base_url) if self._holder.is_ours else None
-        self._exchange = Exchange(
-            provider,
-            proxy=proxy and proxy.variable,
-            user_agent=connections.user_agent,
-        )
+        super().__init__(provider, self._holder, connections=connections, **options)
         self.open_turns: AsyncOpenTurns = AsyncOpenTurns(max_turns)
         self._refreshing = AsyncRefreshLock()
-        self.observation: Observation = Observation(provider, self._exchange, observers)
-
-    def with_options(
-        self,
-        *,
-        timeout: float | Unset | None,
-        retry: RetryPolicy | Unset | None,
-        headers: Mapping[str, str],
-    ) -> AsyncDriver:
-        """Return a driver with other options that uses the same connections.
-
-        Raises:
-            UsageError: An option cannot be used.
-        """
-        other = copy(self)
-        if not isinstance(timeout, Unset):
-            other._options = request_options(timeout)  # noqa: SLF001  (a copy of this one)
-        if not isinstance(retry, Unset):
-            other.retry = checked_policy(retry)
-        other._exchange = self._exchange.with_headers(headers)  # noqa: SLF001  (a copy of this one)
-        return other
 
     async def run(
         self, operation: str, flow: Flow[T], deadline: Deadline = NO_DEADLINE, *, authorised: bool = True
@@ -157,16 +123,8 @@ class AsyncDriver:
             opened = await self._open(operation, call, authorisation, deadline)
         if not isinstance(opened, Response | PolysessionError):
             return opened
-        reply = self._exchange.raise_for_outcome(call, [opened], _now())
+        reply = self._exchange.raise_for_outcome(call, [opened], utc_now())
         raise self._exchange.no_stream(call, reply)
-
-    def failure(self, error: BaseException) -> TransportError | None:
-        """Return our error for an error of the HTTP library; None for any other error."""
-        return self._exchange.failure(error)
-
-    def add_context(self, error: PolysessionError, operation: str) -> None:
-        """Add provider and operation to an error of a stream."""
-        self._exchange.add_context(error, operation, None, None)
 
     async def _authorise(self, operation: str, call: Call, deadline: Deadline) -> Authorisation:
         """Return the authorisation of a call: the stored one, or a new one. One refresh runs at a time."""
@@ -175,22 +133,12 @@ class AsyncDriver:
         if kept is not None:
             return kept
         async with self._refreshing.hold(deadline):
-            now, now_s = _now(), time.monotonic()
+            now, now_s = utc_now(), time.monotonic()
             kept = authoriser.current(now_s)
             if kept is None:
                 kept = await self.run(operation, authoriser.fetch(call, now), deadline, authorised=False)
                 authoriser.keep(kept, now, now_s)
             return kept
-
-    def _headers(self, call: Call, authorisation: Authorisation) -> Mapping[str, str]:
-        key = effect_source.new_key() if call.idempotency_header else None
-        return self._exchange.headers(call, key, authorisation)
-
-    def _request(self, http: Any, call: Call, headers: Mapping[str, str], deadline: Deadline) -> httpx.Request:
-        url = self._exchange.url(call)
-        request = build_request(http, call, url, headers, self._options, is_ours=self._holder.is_ours)
-        deadline.bound(request)
-        return request
 
     async def _open(
         self, operation: str, call: Call, authorisation: Authorisation, deadline: Deadline
@@ -227,7 +175,7 @@ class AsyncDriver:
         if self._exchange.authoriser.is_refused(authorisation, outcomes[-1]):
             authorisation = await self._authorise(operation, call, deadline)
             await self._try(operation, call, authorisation, deadline, outcomes)
-        return self._exchange.raise_for_outcome(call, outcomes, _now())
+        return self._exchange.raise_for_outcome(call, outcomes, utc_now())
 
     async def _try(
         self, operation: str, call: Call, authorisation: Authorisation, deadline: Deadline, outcomes: list[Outcome]
@@ -279,9 +227,5 @@ class AsyncDriver:
                 outcomes.append(await attempt(number=len(outcomes) + 1))
             return outcomes[-1]
 
-        loop = AsyncRetrying(**tenacity_settings(self.retry, call, left_s, _now))
+        loop = AsyncRetrying(**tenacity_settings(self.retry, call, left_s, utc_now))
         await loop(attempt_or_first)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
