@@ -145,6 +145,18 @@ def test_ctrl_c_ends_a_stream_quietly_and_shows_the_command_that_continues(shell
     assert re.fullmatch(rf"continue: polysession events {session} --cursor '?[\w~]+'?\n", notes.decode())
 
 
+def test_sigterm_ends_a_turn_and_shows_how_to_follow_and_cancel_it(shell: Shell, session: str) -> None:
+    process = start(shell, "run", session, "/slow 10000")
+    assert process.stdout is not None
+    with process:
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGTERM)
+        _, notes = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 143
+    assert f"follow: polysession events {session} --cursor" in notes.decode()
+    assert f"cancel: polysession sessions cancel {session}\n" in notes.decode()
+
+
 def shell_line(line: str, shell: Shell) -> tuple[int, str]:
     """Run a line of the system's shell, in which `$COMMAND` is the command; return its status and its errors."""
     env = environment(shell, COMMAND=" ".join(COMMAND))

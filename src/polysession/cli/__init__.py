@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 
 from polysession._version import __version__
@@ -11,6 +12,7 @@ from polysession._version import __version__
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 
 def main() -> None:
@@ -35,4 +37,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an encoding that lacks a character must not end a command
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run())
+
+
+def _terminate(*_: object) -> None:
+    """End the command after SIGTERM like after Ctrl-C: connections are closed, and it shows what continues."""
+    sys.exit(_TERMINATED)

@@ -59,6 +59,7 @@ class ExitCode(IntEnum):
     ACTION_REQUIRED = 14
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 _CODES: Final[Mapping[type[PolysessionError], ExitCode]] = MappingProxyType(

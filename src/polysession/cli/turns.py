@@ -39,7 +39,7 @@ def follow_turn(
     try:
         with turn:
             _show(invocation, turn, raw=raw)
-    except (KeyboardInterrupt, DeadlineExceeded):
+    except (KeyboardInterrupt, SystemExit, DeadlineExceeded):  # Ctrl-C, SIGTERM, --deadline
         _show_what_continues(invocation, client, session_id, turn.cursor)
         raise
     if turn.result.outcome is Outcome.REQUIRES_ACTION:
