@@ -78,9 +78,8 @@ class _Connection(asyncio.Protocol):
 
     async def _stream(self, chunks: tuple[bytes, ...], pause_s: float) -> None:
         self._transport.write(_STREAM_HEAD)
-        due_s = time.perf_counter()
         for chunk in chunks:
-            due_s += pause_s
+            due_s = time.perf_counter() + pause_s
             while time.perf_counter() < due_s:  # noqa: ASYNC110  (a wait for a time, not for an event)
                 await asyncio.sleep(0)
             await self._can_write.wait()
