@@ -38,7 +38,7 @@ from polysession.provider_api import (
     read_response,
     split_turn_input,
 )
-from polysession_managed_agents.events import EventReader, TurnMark
+from polysession_managed_agents.events import PREVIEWS, EventReader, TurnMark
 from polysession_managed_agents.history import events_path, missing_ids, read_newest, search_pending, with_actions
 from polysession_managed_agents.member import Member
 from polysession_managed_agents.messages import (
@@ -97,7 +97,9 @@ class ManagedStream(ConnectedStream):
         if frame.event in _KEEP_ALIVE or frame.data == _END_OF_STREAM:
             return ()
         events = self._reader.read(frame.data, kind=frame.event, event_id=frame.id or None)
-        if events and type(events[-1]) is TurnEnded and self._is_unclear(events):
+        if not events or events[0].native_type in PREVIEWS:
+            return events
+        if type(events[-1]) is TurnEnded and self._is_unclear(events):
             self._held.append(events)
             return (Reconcile(),)
         return self._deliver(events)
