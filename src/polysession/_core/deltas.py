@@ -23,7 +23,11 @@ def _build(delta: type[D]) -> Build[D]:
     return build
 
 
-message_delta: Final = _build(MessageDelta)
-thinking_delta: Final = _build(ThinkingDelta)
-tool_call_delta: Final = _build(ToolCallDelta)
-tool_result_delta: Final = _build(ToolResultDelta)
+message_delta: Final[Build[MessageDelta]] = _build(MessageDelta)
+"""Builds a `MessageDelta` from its fields, as its constructor does, but faster."""
+thinking_delta: Final[Build[ThinkingDelta]] = _build(ThinkingDelta)
+"""Builds a `ThinkingDelta` from its fields, as its constructor does, but faster."""
+tool_call_delta: Final[Build[ToolCallDelta]] = _build(ToolCallDelta)
+"""Builds a `ToolCallDelta` from its fields, as its constructor does, but faster."""
+tool_result_delta: Final[Build[ToolResultDelta]] = _build(ToolResultDelta)
+"""Builds a `ToolResultDelta` from its fields, as its constructor does, but faster."""
