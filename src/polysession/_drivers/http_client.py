@@ -56,7 +56,7 @@ class ClientHolder:
 
     def __init__(self, given: HttpClient | AsyncHttpClient | None, connections: Connections) -> None:
         connections.check(given, is_async=self._is_async)
-        self.is_ours = given is None
+        self.is_ours: bool = given is None
         self._connections = connections
         self._http: Any = self._new() if given is None else _checked(given, is_async=self._is_async)
         self._process_id = os.getpid()
