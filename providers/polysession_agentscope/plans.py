@@ -181,8 +181,9 @@ class ReplayedStream(ConnectedStream):
     def _save_bookmark(self) -> None:
         last, before = self._reader.newest_two
         facts = (self._after, last.id or None, before.id or None, last.phase)
-        if self._bookmarked != (*facts, len(last.delivered)):
-            self._bookmarked = (*facts, len(last.delivered))
+        shown = (*facts, len(last.delivered))  # blocks are only added to `delivered`
+        if shown != self._bookmarked:
+            self._bookmarked = shown
             self._bookmark = Bookmark(*facts, tuple(sorted(last.delivered))).encode()
         self.cursor = self._bookmark + encode_id(self._last_id)
 
@@ -315,7 +316,7 @@ class SessionStream(ReplayedStream):
             self._is_new(head)
             self._deliver(head, frame.data, problems)
             return ()
-        if not self._is_joined and self._shows_gap(head) and self._reader.phase_of(head.reply_id) is not Phase.ENDED:
+        if self._shows_gap(head) and self._reader.phase_of(head.reply_id) is not Phase.ENDED:
             self._held.append(frame)
             return (Reconcile(),)
         return self._deliver(head, frame.data, problems) if self._is_new(head) else ()

@@ -81,7 +81,7 @@ def with_wrong_answers(patch: pytest.MonkeyPatch, _: str) -> None:
         return wrong
 
     patch.setattr(SyncDriver, "run", wrapped(SyncDriver.run))
-    patch.setattr(EventStream, "_advance", wrapped(EventStream._advance))
+    patch.setattr(EventStream, "_read", wrapped(EventStream._read))
     patch.setattr(Turn, "result", property(wrapped(vars(TurnBase)["result"].fget)))
     for stream in (EventStream, Turn):
         patch.setattr(stream, "__enter__", wrapped(stream.__enter__))

@@ -87,7 +87,7 @@ class AsyncEventStream(StreamBase):
         """
         if not self._is_open and not self._has_ended:
             raise self._misused(NOT_OPEN)
-        return _EventLoop(self).__anext__()
+        return self._read()
 
     async def _open(self) -> None:
         self._is_open = True
@@ -96,6 +96,20 @@ class AsyncEventStream(StreamBase):
         except BaseException:
             await self._release()
             raise
+
+    async def _read(self) -> Event:
+        if not self._is_open:
+            raise StopAsyncIteration
+        if self._is_reading:
+            raise self._misused("another task is reading this stream; read it in one task only")
+        self._is_reading = True
+        try:
+            event: Event = await self._advance()
+        finally:
+            self._is_reading = False
+        if self._observe is not None:
+            self._observe(event)
+        return event
 
     async def _advance(self) -> Any:
         """Perform effects until the loop delivers something."""
@@ -291,8 +305,6 @@ class AsyncTurn(TurnBase, AsyncEventStream):
 class _EventLoop:
     """A loop over a stream. It ends when the stream is closed; then `anext` on the stream itself raises an error."""
 
-    # ruff: noqa: SLF001  (one class in two)
-
     def __init__(self, stream: AsyncEventStream) -> None:
         self._stream = stream
         self.aclose = stream.aclose
@@ -300,20 +312,8 @@ class _EventLoop:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Event:
-        stream = self._stream
-        if not stream._is_open:
-            raise StopAsyncIteration
-        if stream._is_reading:
-            raise stream._misused("another task is reading this stream; read it in one task only")
-        stream._is_reading = True
-        try:
-            event: Event = await stream._advance()
-        finally:
-            stream._is_reading = False
-        if stream._observe is not None:
-            stream._observe(event)
-        return event
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        return self._stream._read()  # noqa: SLF001  (one class in two)
 
 
 class _Connection:

@@ -83,7 +83,7 @@ class EventStream(StreamBase):
         """
         if not self._is_open and not self._has_ended:
             raise self._misused(NOT_OPEN)
-        return next(_EventLoop(self))
+        return self._read()
 
     def _open(self) -> None:
         self._is_open = True
@@ -92,6 +92,14 @@ class EventStream(StreamBase):
         except BaseException:
             self._release()
             raise
+
+    def _read(self) -> Event:
+        if not self._is_open:
+            raise StopIteration
+        event: Event = self._advance()
+        if self._observe is not None:
+            self._observe(event)
+        return event
 
     def _advance(self) -> Any:
         """Perform effects until the loop delivers an event, or `Ready`."""
@@ -276,8 +284,6 @@ class Turn(TurnBase, EventStream):
 class _EventLoop:
     """A loop over a stream. It ends when the stream is closed; then `next` on the stream itself raises an error."""
 
-    # ruff: noqa: SLF001  (one class in two)
-
     def __init__(self, stream: EventStream) -> None:
         self._stream = stream
         self.close = stream.close
@@ -286,13 +292,7 @@ class _EventLoop:
         return self
 
     def __next__(self) -> Event:
-        stream = self._stream
-        if not stream._is_open:
-            raise StopIteration
-        event: Event = stream._advance()
-        if stream._observe is not None:
-            stream._observe(event)
-        return event
+        return self._stream._read()  # noqa: SLF001  (one class in two)
 
 
 class Watchdog:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 
 from polysession._version import __version__
@@ -12,7 +11,6 @@ from polysession._version import __version__
 _FAILED = 1
 _USAGE = 2
 _INTERRUPTED = 130
-_TERMINATED = 143
 
 
 def main() -> None:
@@ -26,7 +24,7 @@ def main() -> None:
         sys.stdout.write(f"polysession {__version__}\n")
         return
     try:
-        from polysession.cli.app import run  # noqa: PLC0415  (an extra)
+        from polysession.cli.app import end_on_sigterm, run  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"polysession: the command needs {error.name!r}. Install it with: pip install 'polysession[all]'\n"
@@ -37,10 +35,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an encoding that lacks a character must not end a command
-    signal.signal(signal.SIGTERM, _terminate)
+    end_on_sigterm()
     sys.exit(run())
-
-
-def _terminate(*_: object) -> None:
-    """End the command after SIGTERM like after Ctrl-C: connections are closed, and it shows what continues."""
-    sys.exit(_TERMINATED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -113,6 +114,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         return _report_misuse(error, as_json=as_json)
     return status if isinstance(status, int) else ExitCode.DONE
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the command like Ctrl-C: connections are closed, and it shows what continues."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
 
 
 _COMMAND = get_command(app)
